@@ -1,0 +1,240 @@
+//! Flags and environment, in two stages: [`Args`] is what was asked for, [`Config`] what that comes
+//! to on this machine.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use crate::model::Limits;
+
+/// Descriptors kept for everything that is not a client: listener, readiness sets, logs, a spare
+/// for the operator.
+const DESCRIPTORS_RESERVED: u64 = 64;
+/// Descriptors each shard needs for itself.
+const DESCRIPTORS_PER_SHARD: u64 = 8;
+/// Frames of the longest message that a feed must have room for, so that no one message pushes out
+/// all others.
+const FEED_FRAMES_MIN: usize = 16;
+/// Bytes around a message's text: a name, punctuation, a line end.
+const FRAME_BYTES_SPARE: usize = 32;
+const CHAR_BYTES_MAX: usize = 4;
+
+/// Hubbub, a chat server: `nc 127.0.0.1 42069` and you are in.
+///
+/// Every flag can also be set by the environment variable named beside it; a flag wins over its
+/// variable.
+#[derive(Clone, Debug, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+pub struct Args {
+    /// Address to listen on: 0.0.0.0 or [::] for all of this machine's.
+    #[arg(short, long, env = "HUBBUB_IP", default_value = "127.0.0.1", value_parser = parse_ip)]
+    pub ip: IpAddr,
+    /// Port to listen on, 0 for any that is free.
+    #[arg(short, long, env = "HUBBUB_PORT", value_name = "0..=65535", default_value_t = 42069)]
+    #[arg(value_parser = clap::value_parser!(u16).range(0..))]
+    pub port: u16,
+    /// Most clients at a time [default: as many as the descriptor limit allows].
+    #[arg(long, env = "HUBBUB_CONNECTIONS_MAX", value_name = "1..")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_max: Option<u32>,
+    /// How long clients may take, after SIGINT or SIGTERM, to read what they are owed.
+    #[arg(long, env = "HUBBUB_DRAIN_SECONDS", value_name = "0..=3600", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub drain_seconds: u64,
+
+    /// Shards: threads that each serve a share of the clients [default: one for each core].
+    #[arg(long, env = "HUBBUB_SHARDS", value_name = "1..=256", help_heading = "Cores")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub shards: Option<u16>,
+    /// Let the operating system move shards between cores, instead of pinning each to one.
+    #[arg(long, env = "HUBBUB_NO_PIN", help_heading = "Cores")]
+    pub no_pin: bool,
+
+    /// Most characters in a message.
+    #[arg(long, env = "HUBBUB_MESSAGE_CHARS_MAX", value_name = "1..=16384", default_value_t = 400)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16_384), help_heading = "Rooms")]
+    pub message_chars_max: u32,
+    /// Members up to which a room is told of every join and leave; bigger ones get a tally once a
+    /// second.
+    #[arg(long, env = "HUBBUB_ANNOUNCE_MAX", value_name = "0..", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32), help_heading = "Rooms")]
+    pub announce_max: u32,
+
+    /// Bytes a room keeps, on each shard, for members who read slowly; they miss what is older.
+    #[arg(long, env = "HUBBUB_FEED_BYTES_MAX", value_name = "32768..", default_value_t = 1 << 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(32_768..), help_heading = "Memory")]
+    pub feed_bytes_max: u32,
+    /// Messages a room keeps, on each shard, for members who read slowly; they miss what is older.
+    #[arg(long, env = "HUBBUB_FEED_MESSAGES_MAX", value_name = "64..", default_value_t = 16_384)]
+    #[arg(value_parser = clap::value_parser!(u32).range(64..), help_heading = "Memory")]
+    pub feed_messages_max: u32,
+    /// Bytes of replies a client may leave unread before its own input is left unread.
+    #[arg(long, env = "HUBBUB_OUTBOX_BYTES_MAX", value_name = "4096..", default_value_t = 65_536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(4096..), help_heading = "Memory")]
+    pub outbox_bytes_max: u32,
+
+    /// What log lines on standard error look like. RUST_LOG chooses which there are: info, debug, …
+    #[arg(long, env = "HUBBUB_LOG_FORMAT", value_enum, default_value_t, help_heading = "Log")]
+    pub log_format: LogFormat,
+}
+
+const AFTER_HELP: &str = "\
+Connect with `nc ADDRESS PORT` or `telnet ADDRESS PORT`, and send /help.
+Stop with Ctrl-C or SIGTERM: clients get what they are owed first. A second one stops at once.";
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything the server needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Threads that serve clients.
+    pub shards: u16,
+    /// Whether each is to stay on a core of its own.
+    pub pin: bool,
+    /// Descriptors this process may have.
+    pub descriptors_max: u64,
+    /// Clients at a time.
+    pub connections_max: u32,
+    /// How long a drain may take.
+    pub drain_wait_max: Duration,
+    /// What sessions and rooms may cost.
+    pub limits: Limits,
+}
+
+/// What this machine has to offer.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Cores this process may run on.
+    pub cores: u16,
+    /// Descriptors this process may have.
+    pub descriptors_max: u64,
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| "not an IP address, such as 127.0.0.1 or [::1]".to_owned())
+}
+
+impl Config {
+    /// What `args` come to on `machine`.
+    ///
+    /// # Errors
+    /// A sentence for the user when they cannot be had, or not together.
+    pub fn new(args: &Args, machine: Machine) -> Result<Self, String> {
+        let shards = args.shards.unwrap_or(machine.cores).max(1);
+        let connections_max = connections_max(args.connections_max, shards, machine)?;
+        let message_chars_max = args.message_chars_max as usize;
+        let feed_bytes_max = args.feed_bytes_max as usize;
+        let feed_min = (message_chars_max * CHAR_BYTES_MAX + FRAME_BYTES_SPARE) * FEED_FRAMES_MIN;
+        if feed_bytes_max < feed_min {
+            return Err(format!(
+                "--feed-bytes-max {feed_bytes_max} is too little for --message-chars-max \
+                 {message_chars_max}: it must be at least {feed_min}"
+            ));
+        }
+        Ok(Self {
+            address: SocketAddr::new(args.ip, args.port),
+            shards,
+            pin: !args.no_pin,
+            descriptors_max: machine.descriptors_max,
+            connections_max,
+            drain_wait_max: Duration::from_secs(args.drain_seconds),
+            limits: Limits {
+                message_chars_max,
+                announce_max: args.announce_max,
+                feed_bytes_max,
+                feed_messages_max: args.feed_messages_max as usize,
+                outbox_bytes_max: args.outbox_bytes_max as usize,
+                ..Limits::default()
+            },
+        })
+    }
+}
+
+/// How many clients there are descriptors for, or fewer if that is asked for.
+fn connections_max(asked: Option<u32>, shards: u16, machine: Machine) -> Result<u32, String> {
+    let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD * u64::from(shards);
+    let possible = machine.descriptors_max.saturating_sub(own);
+    let possible = u32::try_from(possible).unwrap_or(u32::MAX);
+    if possible == 0 {
+        return Err(format!(
+            "this process may open {} descriptors, and {shards} shards need {own} for themselves: \
+             raise the limit (ulimit -n) or lower --shards",
+            machine.descriptors_max
+        ));
+    }
+    match asked {
+        Some(asked) if asked > possible => Err(format!(
+            "--connections-max {asked} is more than the {possible} there are descriptors for: \
+             raise the limit (ulimit -n {}) or lower it",
+            u64::from(asked) + own
+        )),
+        asked => Ok(asked.unwrap_or(possible)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: Machine = Machine { cores: 2, descriptors_max: 1024 };
+
+    fn config(flags: &[&str]) -> Result<Config, String> {
+        let flags = ["hubbub"].iter().chain(flags);
+        let args = Args::try_parse_from(flags).map_err(|e| e.to_string())?;
+        Config::new(&args, MACHINE)
+    }
+
+    #[test]
+    fn the_defaults_fit_the_machine() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.address.to_string(), "127.0.0.1:42069");
+        assert_eq!((config.shards, config.connections_max), (2, 1024 - 64 - 16));
+        assert!(config.pin);
+    }
+
+    #[test]
+    fn the_flags_agree_with_the_limits_they_set() {
+        let (config, limits) = (config(&[]).unwrap(), Limits::default());
+        assert_eq!(format!("{:?}", config.limits), format!("{limits:?}"));
+    }
+
+    #[test]
+    fn addresses_may_be_written_with_brackets() {
+        assert_eq!(config(&["-i", "[::]", "-p", "0"]).unwrap().address.to_string(), "[::]:0");
+        assert_eq!(config(&["-i", "::1"]).unwrap().address.to_string(), "[::1]:42069");
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_refused_with_the_flag_and_what_would_do() {
+        for (flags, words) in [
+            (&["--shards", "0"][..], &["--shards", "1..=256"][..]),
+            (&["--port", "99999"], &["--port", "65535"]),
+            (&["--message-chars-max", "0"], &["--message-chars-max", "1..=16384"]),
+            (&["--ip", "example"], &["--ip", "127.0.0.1"]),
+            (&["--connections-max", "5000"], &["--connections-max", "944", "ulimit -n 5080"]),
+            (&["--shards", "200"], &["--shards", "1024", "ulimit -n"]),
+            (
+                &["--message-chars-max", "16384"],
+                &["--feed-bytes-max", "--message-chars-max", "1049088"],
+            ),
+            (&["--log-format", "xml"], &["--log-format", "text", "json"]),
+        ] {
+            let error = config(flags).unwrap_err();
+            for word in words {
+                assert!(error.contains(word), "{flags:?}: {word:?} is not in {error:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What clients ask for, and how sessions come and go.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::core::Core;
+use crate::core::placement::home_of;
+use crate::core::room::RoomIndex;
+use crate::core::session::{Gate, Request};
+use crate::core::timers::Timer;
+use crate::model::{
+    CloseReason, Command, Event, Key, Moment, Name, Reply, SessionId, ShardMsg, Slot,
+};
+
+impl Core {
+    /// A command of the session in `slot`, for which [`Core::may_read`] holds.
+    #[inline]
+    pub fn handle_command(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
+        match command {
+            Command::Say(text) => match self.sessions[slot].current_room() {
+                Some(room) => self.say(slot, room, text),
+                None => self.reply(slot, &Reply::NotInRoom),
+            },
+            other => self.handle_rare_command(slot, other, now),
+        }
+    }
+
+    fn handle_rare_command(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
+        match command {
+            Command::Help => self.reply(slot, &Reply::Help),
+            Command::Rename(name) => self.rename(slot, name, now),
+            Command::Rooms => self.list_rooms(slot, now),
+            Command::Users => self.list_users(slot, now),
+            Command::Switch(room) => self.switch(slot, room, now),
+            Command::Enter(room) => self.enter_another(slot, room, now),
+            Command::Leave(room) => match self.room_of(slot, room) {
+                Some(room) => {
+                    self.close_gate(slot, Request::Leave);
+                    self.leave(slot, &[room], now);
+                }
+                None => self.reply(slot, &Reply::NotInRoom),
+            },
+            Command::Say(text) => self.handle_command(slot, Command::Say(text), now),
+            Command::SayIn { room, text } => match self.room_of(slot, room) {
+                Some(room) => self.say(slot, room, text),
+                None => self.reply(slot, &Reply::NotInRoom),
+            },
+            Command::Quit => self.begin_close(slot, CloseReason::Quit, now),
+            Command::Unknown(word) => self.reply(slot, &Reply::Unknown(word)),
+            Command::TooLong => {
+                let max = self.limits.message_chars_max;
+                self.reply(slot, &Reply::TooLong { max });
+            }
+            Command::NotUtf8 { last_strike } => {
+                self.reply(slot, &Reply::NotUtf8);
+                if last_strike {
+                    self.begin_close(slot, CloseReason::BadInput, now);
+                }
+            }
+        }
+    }
+
+    /// The client of the session in `slot`, for which [`Core::may_read`] holds, will send no more.
+    pub fn handle_end_of_input(&mut self, slot: Slot, now: Moment) {
+        self.begin_close(slot, CloseReason::EndOfInput, now);
+    }
+
+    /// The room named `text`, if the session in `slot` is in it.
+    fn room_of(&mut self, slot: Slot, text: &str) -> Option<RoomIndex> {
+        let room = self.rooms.find(&Name::new(text).ok()?.key())?;
+        self.sessions[slot].membership(room).map(|m| m.room)
+    }
+
+    #[inline]
+    fn say(&mut self, slot: Slot, index: RoomIndex, text: &str) {
+        self.counters.said += 1;
+        let author = &self.sessions[slot].name;
+        let room = &self.rooms[index];
+        if room.home.is_some() {
+            let event = Event::Said { author, text };
+            self.rooms.publish(index, &self.limits, &event, None, &mut self.outgoing);
+        } else {
+            let (room, to) = (room.key.clone(), room.home_shard);
+            let message = ShardMsg::RoomSay { room, author: author.clone(), text: Arc::from(text) };
+            self.outgoing.push(to, message);
+        }
+    }
+
+    fn rename(&mut self, slot: Slot, text: &str, now: Moment) {
+        let Ok(name) = Name::new(text) else {
+            self.reply(slot, &Reply::NameInvalid);
+            return;
+        };
+        if name == self.sessions[slot].name {
+            self.reply(slot, &Reply::NameTaken(&name));
+            return;
+        }
+        if name.key() == self.sessions[slot].name.key() {
+            // Another spelling of what is theirs already: nobody has to be asked.
+            self.take_name(slot, name, now);
+            return;
+        }
+        self.close_gate(slot, Request::Rename);
+        let session = self.sessions.id(slot);
+        let home = home_of(&name.key(), self.shards);
+        self.send(home, ShardMsg::NameClaim { session, name }, now);
+    }
+
+    fn switch(&mut self, slot: Slot, text: &str, now: Moment) {
+        let Ok(name) = Name::new(text) else {
+            self.reply(slot, &Reply::RoomInvalid);
+            return;
+        };
+        if let Some(room) = self.room_of(slot, text) {
+            let name = self.rooms[room].name.clone();
+            self.reply(slot, &Reply::YouAreIn(&name));
+            return;
+        }
+        let rooms: SmallVec<[RoomIndex; 1]> =
+            self.sessions[slot].rooms.iter().map(|m| m.room).collect();
+        if rooms.is_empty() {
+            self.enter(slot, name, now);
+        } else {
+            self.close_gate(slot, Request::Switch(name));
+            self.leave(slot, &rooms, now);
+        }
+    }
+
+    fn enter_another(&mut self, slot: Slot, text: &str, now: Moment) {
+        let max = self.limits.session_rooms_max;
+        let Ok(name) = Name::new(text) else {
+            self.reply(slot, &Reply::RoomInvalid);
+            return;
+        };
+        if let Some(room) = self.room_of(slot, text) {
+            let name = self.rooms[room].name.clone();
+            self.reply(slot, &Reply::YouAreIn(&name));
+        } else if self.sessions[slot].rooms.len() >= max {
+            self.reply(slot, &Reply::TooManyRooms { max });
+        } else {
+            self.enter(slot, name, now);
+        }
+    }
+
+    /// Asks the home of `room` to let the session in `slot` in.
+    pub(super) fn enter(&mut self, slot: Slot, room: Name, now: Moment) {
+        self.close_gate(slot, Request::Enter);
+        let (session, who) = (self.sessions.id(slot), self.sessions[slot].name.clone());
+        let home = home_of(&room.key(), self.shards);
+        self.send(home, ShardMsg::RoomEnter { room, session, who }, now);
+    }
+
+    /// Tells the homes of `rooms`, which the session in `slot` is in, that it goes. It stays a
+    /// member until they answer.
+    fn leave(&mut self, slot: Slot, rooms: &[RoomIndex], now: Moment) {
+        let (session, who) = (self.sessions.id(slot), self.sessions[slot].name.clone());
+        for &index in rooms {
+            let membership = self.sessions[slot].membership(index).expect("a room it is in");
+            if !std::mem::replace(&mut membership.leaving, true) {
+                let (room, to) = (self.rooms[index].key.clone(), self.rooms[index].home_shard);
+                self.send(to, ShardMsg::RoomLeave { room, session, who: who.clone() }, now);
+            }
+        }
+    }
+
+    /// Ends the session in `slot` in good order: it leaves its rooms, reads what it is owed, and is
+    /// gone.
+    fn begin_close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
+        self.sessions[slot].gate = Gate::Closing(reason);
+        if self.sessions[slot].blocked {
+            self.close_in_time(slot, now);
+        }
+        self.sessions.enqueue(slot);
+        let rooms: SmallVec<[RoomIndex; 1]> =
+            self.sessions[slot].rooms.iter().map(|m| m.room).collect();
+        self.leave(slot, &rooms, now);
+    }
+
+    /// Gives the closing session in `slot` a deadline, because its client does not read.
+    pub(super) fn close_in_time(&mut self, slot: Slot, now: Moment) {
+        let deadline = now.after(self.limits.close_wait_max);
+        self.timers.set(deadline, Timer::Close(self.sessions.id(slot)));
+    }
+
+    /// Takes the session in `slot` out of all tables, this shard's and others'.
+    pub(super) fn forget(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
+        let id = self.sessions.id(slot);
+        let mut homes: SmallVec<[(Key, crate::model::ShardId); 1]> = SmallVec::new();
+        while let Some(&membership) = self.sessions[slot].rooms.last() {
+            let room = &self.rooms[membership.room];
+            if !membership.leaving {
+                homes.push((room.key.clone(), room.home_shard));
+            }
+            self.remove_member(slot, membership.room);
+        }
+        let session = self.sessions.remove(slot);
+        self.counters.closed[reason.index()] += 1;
+        if self.drain.has_begun() && reason == CloseReason::Drain {
+            return;
+        }
+        for (room, home) in homes {
+            let who = session.name.clone();
+            self.send(home, ShardMsg::RoomLeave { room, session: id, who }, now);
+        }
+        self.release_name(id, session.name.key(), now);
+    }
+
+    fn release_name(&mut self, session: SessionId, name: Key, now: Moment) {
+        let home = home_of(&name, self.shards);
+        self.send(home, ShardMsg::NameRelease { session, name }, now);
+    }
+
+    /// From a name's home: whether the session may have the name it asked for.
+    pub(super) fn name_verdict(&mut self, id: SessionId, name: Name, granted: bool, now: Moment) {
+        let Some(slot) = self.sessions.find(id) else {
+            if granted {
+                self.release_name(id, name.key(), now);
+            }
+            return;
+        };
+        if granted {
+            let old = self.sessions[slot].name.key();
+            self.release_name(id, old, now);
+            self.take_name(slot, name, now);
+        } else {
+            self.reply(slot, &Reply::NameTaken(&name));
+        }
+        self.open_gate(slot);
+    }
+
+    /// Gives the session in `slot` a name that is theirs, and tells their rooms.
+    fn take_name(&mut self, slot: Slot, name: Name, now: Moment) {
+        let old = std::mem::replace(&mut self.sessions[slot].name, name.clone());
+        let rooms: SmallVec<[RoomIndex; 1]> =
+            self.sessions[slot].rooms.iter().map(|m| m.room).collect();
+        if rooms.is_empty() {
+            self.reply(slot, &Reply::YouAre(&name));
+        }
+        for index in rooms {
+            let (room, to) = (self.rooms[index].key.clone(), self.rooms[index].home_shard);
+            let (old, new) = (old.clone(), name.clone());
+            self.send(to, ShardMsg::RoomRename { room, old, new }, now);
+        }
+    }
+}

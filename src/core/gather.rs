@@ -1,0 +1,156 @@
+//! Lists that every shard contributes to: asked of all, put together here, answered in time with
+//! what has come.
+
+use std::sync::Arc;
+
+use crate::model::{Limits, Moment, Name, Reply, ReqId, RoomSize};
+
+/// The parts of a list.
+#[derive(Debug)]
+pub enum List {
+    /// Rooms of the server.
+    Rooms(Vec<RoomSize>),
+    /// Members of a room.
+    Users(Vec<Name>),
+}
+
+/// A list that is being put together.
+#[derive(Debug)]
+pub struct Gather {
+    /// Which question the answers must be to.
+    pub req: ReqId,
+    /// When to make do with what has come.
+    pub deadline: Moment,
+    /// Shards that have not answered.
+    missing: u16,
+    /// Entries there are, in what has been answered.
+    total: u32,
+    list: List,
+}
+
+impl Gather {
+    /// Waits for the answers of `shards` shards.
+    #[must_use]
+    pub fn new(req: ReqId, deadline: Moment, shards: u16, list: List) -> Self {
+        Self { req, deadline, missing: shards, total: 0, list }
+    }
+
+    /// Takes in a shard's rooms, of which it has `total`.
+    pub fn add_rooms(&mut self, rooms: &[RoomSize], total: u32) {
+        if let List::Rooms(all) = &mut self.list {
+            all.extend_from_slice(rooms);
+            self.total += total;
+            self.missing = self.missing.saturating_sub(1);
+        }
+    }
+
+    /// Takes in a shard's members, of which it has `total`.
+    pub fn add_users(&mut self, names: &[Name], total: u32) {
+        if let List::Users(all) = &mut self.list {
+            all.extend_from_slice(names);
+            self.total += total;
+            self.missing = self.missing.saturating_sub(1);
+        }
+    }
+
+    /// Whether every shard has answered.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// Hands the list to `tell` as it stands: sorted and cut.
+    pub fn finish(mut self, limits: &Limits, tell: impl FnOnce(&Reply<'_>)) {
+        let (total, missing) = (self.total, self.missing);
+        let more = |shown: usize| total.saturating_sub(u32::try_from(shown).unwrap_or(u32::MAX));
+        match &mut self.list {
+            List::Rooms(rooms) => {
+                cut_rooms(rooms, limits);
+                tell(&Reply::Rooms { rooms, more: more(rooms.len()), missing });
+            }
+            List::Users(names) => {
+                cut_users(names, limits);
+                tell(&Reply::Users { names, more: more(names.len()), missing });
+            }
+        }
+    }
+}
+
+/// A shard's contribution: the largest of its rooms, and how many it has.
+#[must_use]
+pub fn contribute_rooms(mut rooms: Vec<RoomSize>, limits: &Limits) -> (Arc<[RoomSize]>, u32) {
+    let total = u32::try_from(rooms.len()).unwrap_or(u32::MAX);
+    cut_rooms(&mut rooms, limits);
+    (rooms.into(), total)
+}
+
+/// A shard's contribution: the first of its members of a room by name, and how many it has.
+#[must_use]
+pub fn contribute_users(mut names: Vec<Name>, limits: &Limits) -> (Arc<[Name]>, u32) {
+    let total = u32::try_from(names.len()).unwrap_or(u32::MAX);
+    cut_users(&mut names, limits);
+    (names.into(), total)
+}
+
+/// Largest first, then by name, at most as many as a list may have.
+fn cut_rooms(rooms: &mut Vec<RoomSize>, limits: &Limits) {
+    cut(rooms, limits, |room| (std::cmp::Reverse(room.members), room.name.key()));
+}
+
+/// By name, at most as many as a list may have.
+fn cut_users(names: &mut Vec<Name>, limits: &Limits) {
+    cut(names, limits, Name::key);
+}
+
+fn cut<T, K: Ord>(entries: &mut Vec<T>, limits: &Limits, key: impl Fn(&T) -> K) {
+    let max = limits.list_entries_max;
+    if entries.len() > max {
+        entries.select_nth_unstable_by_key(max, &key);
+        entries.truncate(max);
+    }
+    entries.sort_unstable_by_key(key);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(name: &str, members: u32) -> RoomSize {
+        RoomSize { name: Name::new(name).unwrap(), members }
+    }
+
+    fn limits(list_entries_max: usize) -> Limits {
+        Limits { list_entries_max, ..Limits::default() }
+    }
+
+    #[test]
+    fn parts_of_all_shards_make_one_list() {
+        let mut gather = Gather::new(ReqId(1), Moment(0), 2, List::Rooms(vec![]));
+        gather.add_rooms(&[room("bb", 1), room("main", 9)], 2);
+        assert!(!gather.is_complete());
+        gather.add_rooms(&[room("Aa", 1), room("cc", 3)], 5);
+        assert!(gather.is_complete());
+        gather.finish(&limits(3), |reply| {
+            let rooms = [room("main", 9), room("cc", 3), room("Aa", 1)];
+            assert_eq!(*reply, Reply::Rooms { rooms: &rooms, more: 4, missing: 0 });
+        });
+    }
+
+    #[test]
+    fn what_is_missing_at_the_deadline_is_said() {
+        let mut gather = Gather::new(ReqId(1), Moment(0), 3, List::Users(vec![]));
+        let name = |n: &str| Name::new(n).unwrap();
+        gather.add_users(&[name("bob"), name("Ann")], 2);
+        gather.finish(&limits(10), |reply| {
+            let names = [name("Ann"), name("bob")];
+            assert_eq!(*reply, Reply::Users { names: &names, more: 0, missing: 2 });
+        });
+    }
+
+    #[test]
+    fn a_contribution_has_the_first_and_counts_the_rest() {
+        let rooms = (0..50).map(|n| room(&format!("r{n:02}"), n)).collect();
+        let (largest, total) = contribute_rooms(rooms, &limits(2));
+        assert_eq!((&*largest, total), (&[room("r49", 49), room("r48", 48)][..], 50));
+    }
+}

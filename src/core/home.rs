@@ -1,0 +1,140 @@
+//! What a shard does for the rooms that are at home with it: decide the order of events, count
+//! members, tell the shards.
+
+#[cfg(test)]
+use crate::core::journal::Entry;
+use crate::core::room::{Home, RoomIndex, Rooms};
+use crate::core::timers::Timer;
+use crate::core::{Core, Outgoing};
+use crate::model::{Event, Key, Limits, Moment, Name, SessionId, ShardId, ShardMsg};
+
+impl Rooms {
+    /// Makes `event` the next one of the room at `index`, which is at home here, and tells every
+    /// shard with members, except `told`, which learns of it in another way.
+    #[inline]
+    pub(super) fn publish(
+        &mut self,
+        index: RoomIndex,
+        limits: &Limits,
+        event: &Event<'_>,
+        told: Option<ShardId>,
+        outgoing: &mut Outgoing,
+    ) {
+        let room = &mut self[index];
+        let home = room.home.as_mut().expect("a room that is at home here");
+        home.seq += 1;
+        let seq = home.seq;
+        #[cfg(test)]
+        outgoing.journal.push(Entry::Event(
+            room.key.clone(),
+            seq,
+            crate::core::journal::line(event),
+        ));
+        let here = outgoing.shard;
+        let mut shared = None;
+        for (shard, &members) in ShardId::all(u16::MAX).zip(&home.members) {
+            if members > 0 && shard != here && told != Some(shard) {
+                let event = shared.get_or_insert_with(|| event.share()).clone();
+                outgoing.push(shard, ShardMsg::RoomEvent { room: room.key.clone(), seq, event });
+            }
+        }
+        if home.members[here.index()] > 0 && told != Some(here) {
+            room.seq = seq;
+            self.append(index, limits, event);
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn room_enter(&mut self, name: &Name, session: SessionId, who: Name, now: Moment) {
+        let shards = usize::from(self.shards);
+        let index = self.rooms.find_or_add(name);
+        let room = &mut self.rooms[index];
+        #[cfg(test)]
+        if room.home.is_none() {
+            self.outgoing.journal.push(Entry::Founded(room.key.clone()));
+        }
+        let home = room.home.get_or_insert_with(|| Box::new(Home::new(shards)));
+        home.members[session.shard.index()] += 1;
+        home.total += 1;
+        let announced = home.total <= self.limits.announce_max;
+        if announced {
+            let (told, event) = (Some(session.shard), Event::Joined(&who));
+            self.rooms.publish(index, &self.limits, &event, told, &mut self.outgoing);
+        } else {
+            self.gather_tally(index, now, |home| home.joined += 1);
+        }
+        let room = &self.rooms[index];
+        let seq = room.home.as_ref().expect("just made").seq;
+        #[cfg(test)]
+        self.outgoing.journal.push(Entry::Entered(room.key.clone(), session, seq));
+        let room = room.name.clone();
+        let entered = ShardMsg::RoomEntered { room, session, who, seq, announced };
+        self.send(session.shard, entered, now);
+    }
+
+    pub(super) fn room_leave(&mut self, key: Key, session: SessionId, who: Name, now: Moment) {
+        let index = self.rooms.find(&key).expect("whoever leaves a room was let in");
+        let home = self.rooms[index].home.as_mut().expect("whoever leaves was let in here");
+        let announced = home.total <= self.limits.announce_max;
+        home.members[session.shard.index()] -= 1;
+        home.total -= 1;
+        if announced {
+            let (told, event) = (Some(session.shard), Event::Left(&who));
+            self.rooms.publish(index, &self.limits, &event, told, &mut self.outgoing);
+        } else {
+            self.gather_tally(index, now, |home| home.left += 1);
+        }
+        let room = &mut self.rooms[index];
+        let home = room.home.as_ref().expect("still at home");
+        let (seq, empty) = (home.seq, home.total == 0);
+        #[cfg(test)]
+        self.outgoing.journal.push(Entry::Left(key.clone(), session, seq - u64::from(announced)));
+        if empty {
+            room.home = None;
+            self.rooms.tidy(index);
+        }
+        let left = ShardMsg::RoomLeft { room: key, session, who, seq, announced };
+        self.send(session.shard, left, now);
+    }
+
+    pub(super) fn room_say(&mut self, key: &Key, author: &Name, text: &str) {
+        self.publish(key, &Event::Said { author, text });
+    }
+
+    pub(super) fn room_rename(&mut self, key: &Key, old: &Name, new: &Name) {
+        self.publish(key, &Event::Renamed { old, new });
+    }
+
+    fn publish(&mut self, key: &Key, event: &Event<'_>) {
+        let index = self.rooms.find(key).expect("whoever speaks in a room was let in");
+        self.rooms.publish(index, &self.limits, event, None, &mut self.outgoing);
+    }
+
+    /// Notes what nobody is told one by one, and sees that all are told in sum before long.
+    fn gather_tally(&mut self, index: RoomIndex, now: Moment, note: impl FnOnce(&mut Home)) {
+        let room = &mut self.rooms[index];
+        let home = room.home.as_mut().expect("a room that is at home here");
+        if home.joined == 0 && home.left == 0 {
+            let deadline = now.after(self.limits.announce_every);
+            self.timers.set(deadline, Timer::Tally(room.key.clone()));
+        }
+        note(home);
+    }
+
+    /// Tells a room in sum how many came and went.
+    pub(super) fn tell_tally(&mut self, key: &Key) {
+        let Some(index) = self.rooms.find(key) else { return };
+        let Some(home) = self.rooms[index].home.as_mut() else { return };
+        let (joined, left) = (std::mem::take(&mut home.joined), std::mem::take(&mut home.left));
+        if joined + left > 0 {
+            self.publish(key, &Event::Tally { joined, left });
+        }
+    }
+}
+
+impl Home {
+    fn new(shards: usize) -> Self {
+        Self { seq: 0, members: vec![0; shards], total: 0, joined: 0, left: 0 }
+    }
+}

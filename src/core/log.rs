@@ -1,0 +1,269 @@
+//! The bytes of a feed: rendered frames, oldest first, numbered from 0 without a gap for as long as
+//! the feed lives.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::model::Limits;
+
+/// Buffers larger than this are given back to the allocator instead of being kept for the next log.
+const SPARE_BYTES_MAX: usize = 64 << 10;
+/// Buffers kept for the next logs. An idle room then holds none, and a busy one never waits for the
+/// allocator.
+const SPARES_MAX: usize = 64;
+
+/// Buffers of logs that have become empty, for those that will need one next.
+#[derive(Debug, Default)]
+pub struct Spares(Vec<Frames>);
+
+/// Frames end to end, and where each ends.
+#[derive(Debug, Default)]
+struct Frames {
+    bytes: Vec<u8>,
+    /// The end of each frame that is kept, as [`Log`] counts bytes.
+    ends: VecDeque<u64>,
+}
+
+/// An append-only run of frames of which the oldest may be evicted. Empty, it owns no memory.
+#[derive(Debug, Default)]
+pub struct Log {
+    frames: Frames,
+    /// The number of the oldest frame that is kept.
+    first: u64,
+    /// Where the oldest frame that is kept starts, in bytes since the log began.
+    start: u64,
+    /// Where the buffer starts, in bytes since the log began; what is before `start` in it is
+    /// evicted.
+    base: u64,
+}
+
+/// Where a write that stopped inside the log leaves its reader.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The next frame to read from: always a frame boundary.
+    pub cursor: u64,
+    /// The rest of the frame before it, which was begun and has to be finished.
+    pub rest: Range<usize>,
+}
+
+impl Log {
+    /// The number of the next frame: a cursor that rests here has read everything.
+    #[inline]
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.first + self.frames.ends.len() as u64
+    }
+
+    /// The number of the oldest frame that is kept.
+    #[inline]
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Bytes appended since the log began.
+    #[inline]
+    #[must_use]
+    pub fn end_bytes(&self) -> u64 {
+        self.base + self.frames.bytes.len() as u64
+    }
+
+    /// Bytes of memory the log holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.frames.bytes.capacity() + self.frames.ends.capacity() * size_of::<u64>()
+    }
+
+    /// Appends the frame that `render` writes, then evicts the oldest frames that are over the
+    /// limits.
+    #[inline]
+    pub fn append(
+        &mut self,
+        spares: &mut Spares,
+        limits: &Limits,
+        render: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if self.frames.bytes.capacity() == 0 {
+            self.frames = spares.0.pop().unwrap_or_default();
+        }
+        render(&mut self.frames.bytes);
+        self.frames.ends.push_back(self.end_bytes());
+        let over = |log: &Self| {
+            log.end_bytes() - log.start > limits.feed_bytes_max as u64
+                || log.frames.ends.len() > limits.feed_messages_max
+        };
+        while over(self) && self.frames.ends.len() > 1 {
+            self.evict();
+        }
+    }
+
+    fn evict(&mut self) {
+        self.start = self.frames.ends.pop_front().expect("a log over its limit has frames");
+        self.first += 1;
+        // Moving what is kept only when half is dead makes eviction cost one copied byte per byte
+        // appended.
+        let dead = self.index(self.start);
+        if dead > self.frames.bytes.len() / 2 {
+            self.frames.bytes.drain(..dead);
+            self.base = self.start;
+        }
+    }
+
+    fn index(&self, position: u64) -> usize {
+        usize::try_from(position - self.base).expect("a position in the buffer")
+    }
+
+    /// Where frame `cursor` starts, in bytes since the log began.
+    #[inline]
+    fn position(&self, cursor: u64) -> u64 {
+        match cursor - self.first {
+            0 => self.start,
+            n => self.frames.ends[usize::try_from(n - 1).expect("a frame in the buffer")],
+        }
+    }
+
+    /// The bytes of the frames in `cursors`, of which the first must still be kept.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self, cursors: Range<u64>) -> &[u8] {
+        let (start, end) = (self.position(cursors.start), self.position(cursors.end));
+        &self.frames.bytes[self.index(start)..self.index(end)]
+    }
+
+    /// Where a reader at `cursor` stands after it took `taken` bytes, fewer than there were.
+    #[must_use]
+    pub fn stop(&self, cursor: u64, taken: usize) -> Stop {
+        let at = self.position(cursor) + taken as u64;
+        if at == self.position(cursor) {
+            let here = self.index(at);
+            return Stop { cursor, rest: here..here };
+        }
+        let ended_before = self.frames.ends.partition_point(|&end| end < at);
+        let end = self.frames.ends[ended_before];
+        let cursor = self.first + ended_before as u64 + 1;
+        Stop { cursor, rest: self.index(at)..self.index(end) }
+    }
+
+    /// The rest of a begun frame, see [`Stop`].
+    #[must_use]
+    pub fn rest(&self, stop: &Stop) -> &[u8] {
+        &self.frames.bytes[stop.rest.clone()]
+    }
+
+    /// Forgets all frames, which everyone has read, and hands the memory on.
+    #[inline]
+    pub fn release(&mut self, spares: &mut Spares) {
+        (self.first, self.start) = (self.head(), self.end_bytes());
+        self.base = self.start;
+        let mut frames = std::mem::take(&mut self.frames);
+        if frames.bytes.capacity() <= SPARE_BYTES_MAX && spares.0.len() < SPARES_MAX {
+            frames.bytes.clear();
+            frames.ends.clear();
+            spares.0.push(frames);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn limits(bytes: usize, messages: usize) -> Limits {
+        Limits { feed_bytes_max: bytes, feed_messages_max: messages, ..Limits::default() }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append(usize),
+        Read { reader: usize, bytes: usize },
+        Release,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => (1_usize..40).prop_map(Step::Append),
+            6 => (0_usize..3, 0_usize..150)
+                .prop_map(|(reader, bytes)| Step::Read { reader, bytes }),
+            1 => Just(Step::Release),
+        ];
+        proptest::collection::vec(step, 0..120)
+    }
+
+    /// A reader of the naive model: what it has got, and the frame it is at.
+    #[derive(Default)]
+    struct Reader {
+        cursor: u64,
+        got: Vec<u8>,
+        missed: Vec<Range<u64>>,
+    }
+
+    impl Reader {
+        fn read(&mut self, log: &Log, bytes: usize) {
+            if self.cursor < log.first() {
+                self.missed.push(self.cursor..log.first());
+                self.cursor = log.first();
+            }
+            let all = log.bytes(self.cursor..log.head());
+            if bytes >= all.len() {
+                self.got.extend_from_slice(all);
+                self.cursor = log.head();
+                return;
+            }
+            self.got.extend_from_slice(&all[..bytes]);
+            let stop = log.stop(self.cursor, bytes);
+            self.got.extend_from_slice(log.rest(&stop));
+            self.cursor = stop.cursor;
+        }
+    }
+
+    proptest! {
+        /// Readers of any speed get every frame whole and in order, but for the ranges they are
+        /// told they missed.
+        #[test]
+        fn readers_get_whole_frames_or_are_told(
+            steps in steps(), bytes_max in 30_usize..300, messages_max in 1_usize..20,
+        ) {
+            let limits = limits(bytes_max, messages_max);
+            let (mut log, mut spares) = (Log::default(), Spares::default());
+            let mut frames: Vec<Vec<u8>> = vec![];
+            let mut readers: [Reader; 3] = Default::default();
+            for step in steps {
+                match step {
+                    Step::Append(len) => {
+                        let frame = vec![b'a' + (frames.len() % 26) as u8; len];
+                        log.append(&mut spares, &limits, |out| out.extend_from_slice(&frame));
+                        frames.push(frame);
+                        let kept: usize = frames[log.first() as usize..].iter().map(Vec::len).sum();
+                        prop_assert!(kept <= bytes_max.max(len));
+                        prop_assert!(log.head() - log.first() <= messages_max as u64);
+                    }
+                    Step::Read { reader, bytes } => readers[reader].read(&log, bytes),
+                    Step::Release if readers.iter().all(|r| r.cursor == log.head()) => {
+                        log.release(&mut spares);
+                        prop_assert_eq!(log.held_bytes(), 0);
+                    }
+                    Step::Release => {}
+                }
+                prop_assert_eq!(log.head(), frames.len() as u64);
+            }
+            for reader in &mut readers {
+                reader.read(&log, usize::MAX);
+                let missed = |n: u64| reader.missed.iter().any(|range| range.contains(&n));
+                let kept = (0..log.head()).filter(|&n| !missed(n));
+                let expected: Vec<u8> = kept.flat_map(|n| frames[n as usize].clone()).collect();
+                prop_assert_eq!(&reader.got, &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn memory_stays_near_the_limit_while_nobody_reads() {
+        let limits = limits(10_000, usize::MAX);
+        let (mut log, mut spares) = (Log::default(), Spares::default());
+        for _ in 0..100_000 {
+            log.append(&mut spares, &limits, |out| out.extend_from_slice(&[b'x'; 100]));
+        }
+        assert!(log.held_bytes() < 5 * 10_000, "{} bytes held", log.held_bytes());
+    }
+}

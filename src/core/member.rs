@@ -1,0 +1,145 @@
+//! What a shard does for those of its sessions that are in a room, wherever the room is at home.
+
+use crate::core::Core;
+use crate::core::room::RoomIndex;
+use crate::core::session::{Gate, Membership, Request};
+use crate::model::{Event, Key, Moment, Name, Reply, SessionId, ShardMsg, SharedEvent, Slot};
+
+impl Core {
+    /// A session of this shard has been let into a room: it gets every event after this one, and
+    /// none before.
+    pub(super) fn room_entered(
+        &mut self,
+        name: &Name,
+        id: SessionId,
+        who: Name,
+        (seq, announced): (u64, bool),
+        now: Moment,
+    ) {
+        let index = self.rooms.find_or_add(name);
+        if announced {
+            self.rooms.append(index, &self.limits, &Event::Joined(&who));
+        }
+        let room = &mut self.rooms[index];
+        debug_assert!(
+            room.members_here() == 0 || seq == room.seq + u64::from(announced),
+            "events of a room come in order, none missing"
+        );
+        room.seq = seq;
+        let Some(slot) = self.sessions.find(id) else {
+            let (room, home) = (room.key.clone(), room.home_shard);
+            self.rooms.tidy(index);
+            self.send(home, ShardMsg::RoomLeave { room, session: id, who }, now);
+            return;
+        };
+        let session = &mut self.sessions[slot];
+        let member = room.feed_for(session.wire).add(slot, session.held);
+        session.rooms.push(Membership { room: index, index: member, leaving: false });
+        let name = room.name.clone();
+        self.reply(slot, &Reply::YouJoined(&name));
+        self.open_gate(slot);
+    }
+
+    /// A session of this shard is out of a room: it has got every event before this one, and gets
+    /// none after.
+    pub(super) fn room_left(
+        &mut self,
+        key: &Key,
+        id: SessionId,
+        who: &Name,
+        (seq, announced): (u64, bool),
+        now: Moment,
+    ) {
+        // The last session of this shard may be gone, and the room forgotten with it.
+        let Some(index) = self.rooms.find(key) else { return };
+        let name = self.rooms[index].name.clone();
+        let slot = self.sessions.find(id);
+        if let Some(slot) = slot {
+            self.keep_backlog(slot, index);
+            self.remove_member(slot, index);
+        }
+        if let Some(room) = self.rooms.get_mut(index).filter(|room| room.key == *key) {
+            room.seq = seq;
+            if announced {
+                self.rooms.append(index, &self.limits, &Event::Left(who));
+            }
+        }
+        if let Some(slot) = slot {
+            self.go_on_after_leaving(slot, &name, now);
+        }
+    }
+
+    fn go_on_after_leaving(&mut self, slot: Slot, left: &Name, now: Moment) {
+        let session = &mut self.sessions[slot];
+        let out_of_all = session.rooms.is_empty();
+        match &session.gate {
+            Gate::Busy(request) => match &**request {
+                Request::Leave => {
+                    self.reply(slot, &Reply::YouLeft(left));
+                    self.open_gate(slot);
+                }
+                Request::Switch(to) if out_of_all => {
+                    let to = to.clone();
+                    self.enter(slot, to, now);
+                }
+                _ => {}
+            },
+            Gate::Closing(_) if out_of_all => self.sessions.enqueue(slot),
+            Gate::Closing(_) | Gate::Open => {}
+        }
+    }
+
+    /// The next event of a room, from its home.
+    pub(super) fn room_event(&mut self, key: &Key, seq: u64, event: &SharedEvent) {
+        // The last session of this shard may be gone without the home knowing yet.
+        let Some(index) = self.rooms.find(key) else { return };
+        let room = &mut self.rooms[index];
+        debug_assert!(
+            room.members_here() == 0 || seq == room.seq + 1,
+            "events of a room come in order, none missing"
+        );
+        room.seq = seq;
+        self.rooms.append(index, &self.limits, &event.as_event());
+    }
+
+    /// Takes the session in `slot` out of the feed of the room at `index`.
+    pub(super) fn remove_member(&mut self, slot: Slot, index: RoomIndex) {
+        let session = &mut self.sessions[slot];
+        let wire = session.wire;
+        let at = session.rooms.iter().position(|m| m.room == index).expect("a room it is in");
+        let membership = session.rooms.remove(at);
+        let sessions = &mut self.sessions;
+        self.rooms[index].feed_mut(wire).remove(membership.index, |moved, place| {
+            sessions[moved].membership(index).expect("a member").index = place;
+        });
+        self.rooms.tidy(index);
+    }
+
+    /// Moves what the session in `slot` has not read of a room to its outbox, because it is about
+    /// to leave.
+    fn keep_backlog(&mut self, slot: Slot, index: RoomIndex) {
+        let session = &mut self.sessions[slot];
+        let member = session.membership(index).expect("a room it is in").index;
+        let feed = self.rooms[index].feed_mut(session.wire);
+        let (log, cursor) = (feed.log(), feed.members()[member as usize].cursor);
+        let is_owed = cursor < log.head();
+        if !is_owed && session.outbox.is_none() {
+            return;
+        }
+        let outbox = session.outbox.get_or_insert_default();
+        let start = log.first().max(cursor);
+        let backlog = log.bytes(start..log.head()).len();
+        let fits = outbox.bytes() + backlog <= self.limits.outbox_bytes_max;
+        let kept_from = if fits { start } else { log.head() };
+        if kept_from > cursor {
+            let wire = session.wire;
+            self.counters.missed += kept_from - cursor;
+            outbox.insert_missed(index, cursor, wire, kept_from - cursor);
+        }
+        outbox.adopt(index, kept_from, log);
+        if !outbox.is_empty() {
+            self.sessions.hold(&mut self.rooms, slot);
+            self.sessions.enqueue(slot);
+        }
+    }
+}

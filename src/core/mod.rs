@@ -1,0 +1,345 @@
+//! Layer 2: the chat itself, one [`Core`] per shard. Synchronous, clockless and deterministic: the
+//! same calls in the same order have the same outcome, on a server's threads or in a simulation of
+//! all of them on one.
+//!
+//! Inputs are `handle_*`, with the time as an argument; outputs are `poll_*` and [`Core::flush`].
+
+mod commands;
+mod directory;
+pub mod drain;
+pub mod feed;
+mod flush;
+pub mod gather;
+pub mod guests;
+mod home;
+#[cfg(test)]
+pub(crate) mod journal;
+pub mod log;
+mod member;
+pub mod names;
+pub mod outbox;
+pub mod placement;
+pub mod room;
+pub mod session;
+pub mod sink;
+pub mod timers;
+mod words;
+
+use std::collections::VecDeque;
+
+use crate::core::drain::Drain;
+use crate::core::feed::Trouble;
+use crate::core::guests::Guests;
+use crate::core::names::Names;
+use crate::core::room::Rooms;
+use crate::core::session::{Gate, Request, Sessions};
+use crate::core::timers::{Timer, Timers};
+use crate::metrics::CoreCounters;
+use crate::model::{CloseReason, Limits, Moment, Name, Reply, ReqId, ShardId, ShardMsg, Slot};
+use crate::proto::Wire;
+
+/// The room everyone starts in.
+const LOBBY: &str = "main";
+
+/// One shard's share of the chat: its sessions, its rooms, its part of the directory of names.
+#[derive(Debug)]
+pub struct Core {
+    shard: ShardId,
+    shards: u16,
+    limits: Limits,
+    lobby: Name,
+    sessions: Sessions,
+    rooms: Rooms,
+    names: Names,
+    guests: Guests,
+    timers: Timers,
+    drain: Drain,
+    outgoing: Outgoing,
+    /// Sessions that have ended, for whoever holds their connections.
+    closed: VecDeque<(Slot, CloseReason)>,
+    /// Sessions whose input was refused and is welcome again.
+    resumed: VecDeque<Slot>,
+    /// What a flush met, kept between flushes for its memory.
+    troubles: Vec<Trouble>,
+    /// The last question asked of other shards.
+    last_req: ReqId,
+    /// What this core has done.
+    pub counters: CoreCounters,
+}
+
+/// Messages for other shards, gathered until the end of the turn.
+#[derive(Debug)]
+pub struct Outgoing {
+    shard: ShardId,
+    parcels: Vec<Vec<ShardMsg>>,
+    /// What the rooms at home here have decided, for the simulation to compare with what clients
+    /// see.
+    #[cfg(test)]
+    pub(crate) journal: Vec<journal::Entry>,
+}
+
+impl Outgoing {
+    fn push(&mut self, to: ShardId, message: ShardMsg) {
+        debug_assert!(to != self.shard, "messages for ourselves are handled at once");
+        self.parcels[to.index()].push(message);
+    }
+}
+
+impl Core {
+    /// The share of `shard` among `shards`. All shards of a server are given the same `seed`, which
+    /// decides the order of guests' names.
+    #[must_use]
+    pub fn new(shard: ShardId, shards: u16, limits: Limits, seed: u64) -> Self {
+        let parcels = (0..shards).map(|_| vec![]).collect();
+        Self {
+            shard,
+            shards,
+            limits,
+            lobby: Name::new(LOBBY).expect("the lobby has a valid name"),
+            sessions: Sessions::new(shard),
+            rooms: Rooms::new(shards),
+            names: Names::default(),
+            guests: Guests::new(shard, shards, seed),
+            timers: Timers::default(),
+            drain: Drain::new(shards),
+            outgoing: Outgoing {
+                shard,
+                parcels,
+                #[cfg(test)]
+                journal: vec![],
+            },
+            closed: VecDeque::new(),
+            resumed: VecDeque::new(),
+            troubles: vec![],
+            last_req: ReqId(0),
+            counters: CoreCounters::default(),
+        }
+    }
+
+    /// A connection that speaks `wire` has been placed here: gives it a session with a name, on its
+    /// way to the lobby.
+    pub fn handle_open(&mut self, wire: Wire, now: Moment) -> Slot {
+        let name = self.guests.draw(|key| self.names.is_taken(key));
+        let slot = self.sessions.open(wire, name.clone());
+        self.names.claim(name.key(), self.sessions.id(slot));
+        self.counters.opened += 1;
+        self.reply(slot, &Reply::Help);
+        self.reply(slot, &Reply::YouAre(&name));
+        let lobby = self.lobby.clone();
+        self.enter(slot, lobby, now);
+        slot
+    }
+
+    /// The connection in `slot` is no more: its session ends at once, and its name and place in
+    /// rooms are freed.
+    pub fn handle_close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
+        if self.sessions.get_mut(slot).is_some() {
+            self.forget(slot, reason, now);
+        }
+    }
+
+    /// A message from another shard, or from this one to itself.
+    pub fn handle_message(&mut self, from: ShardId, message: ShardMsg, now: Moment) {
+        match message {
+            ShardMsg::NameClaim { session, name } => self.name_claim(session, name, now),
+            ShardMsg::NameVerdict { session, name, granted } => {
+                self.name_verdict(session, name, granted, now);
+            }
+            ShardMsg::NameRelease { session, name } => {
+                let released = self.names.release(&name, session);
+                debug_assert!(released, "a name is released once, by its owner");
+            }
+            ShardMsg::RoomEnter { room, session, who } => self.room_enter(&room, session, who, now),
+            ShardMsg::RoomLeave { room, session, who } => self.room_leave(room, session, who, now),
+            ShardMsg::RoomSay { room, author, text } => self.room_say(&room, &author, &text),
+            ShardMsg::RoomRename { room, old, new } => self.room_rename(&room, &old, &new),
+            ShardMsg::RoomEntered { room, session, who, seq, announced } => {
+                self.room_entered(&room, session, who, (seq, announced), now);
+            }
+            ShardMsg::RoomLeft { room, session, who, seq, announced } => {
+                self.room_left(&room, session, &who, (seq, announced), now);
+            }
+            ShardMsg::RoomEvent { room, seq, event } => self.room_event(&room, seq, &event),
+            ShardMsg::RoomsQuery { session, req } => self.rooms_query(session, req, now),
+            ShardMsg::UsersQuery { session, req, room } => {
+                self.users_query(session, req, &room, now);
+            }
+            ShardMsg::RoomsAnswer { session, req, rooms, total } => {
+                self.gathered(session, req, |gather| gather.add_rooms(&rooms, total));
+            }
+            ShardMsg::UsersAnswer { session, req, names, total } => {
+                self.gathered(session, req, |gather| gather.add_users(&names, total));
+            }
+            ShardMsg::Marker { round } => {
+                self.drain.heard(from, round);
+                self.drain_on(false, now);
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_tick(&mut self, now: Moment) {
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Tally(room) => self.tell_tally(&room),
+                Timer::Gather(session) => self.gather_deadline(session, now),
+                Timer::Close(session) => {
+                    if let Some(slot) = self.sessions.find(session) {
+                        let Gate::Closing(reason) = self.sessions[slot].gate else { continue };
+                        self.forget(slot, reason, now);
+                        self.closed.push_back((slot, reason));
+                    }
+                }
+            }
+        }
+    }
+
+    /// When [`Core::handle_tick`] is next needed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.timers.next()
+    }
+
+    /// The server goes down: reads no more input, proves that nothing is on its way between shards,
+    /// and sees everyone off with all they are owed. No session may be opened after this.
+    pub fn handle_drain(&mut self, now: Moment) {
+        self.drain_on(true, now);
+    }
+
+    fn drain_on(&mut self, order: bool, now: Moment) {
+        let Some(round) = self.drain.advance(order) else { return };
+        if self.drain.is_settled() {
+            self.farewell();
+            return;
+        }
+        for shard in ShardId::all(self.shards).filter(|&s| s != self.shard) {
+            self.outgoing.push(shard, ShardMsg::Marker { round });
+        }
+        self.handle_message(self.shard, ShardMsg::Marker { round }, now);
+    }
+
+    fn farewell(&mut self) {
+        let slots: Vec<Slot> = self.sessions.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            if !matches!(self.sessions[slot].gate, Gate::Closing(_)) {
+                self.reply(slot, &Reply::Farewell);
+                self.sessions[slot].gate = Gate::Closing(CloseReason::Drain);
+            }
+        }
+    }
+
+    /// Whether everyone has been seen off.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drain.is_settled() && self.sessions.is_empty()
+    }
+
+    /// Whether the next command of the session in `slot` may be handled now. If not,
+    /// [`Core::poll_resumed`] will say when to ask again.
+    #[inline]
+    pub fn may_read(&mut self, slot: Slot) -> bool {
+        let may_read = !self.drain.has_begun() && self.sessions[slot].may_read(&self.limits);
+        if !may_read {
+            self.sessions[slot].waiting = true;
+        }
+        may_read
+    }
+
+    /// Whether so much waits to be flushed that neither input nor messages should be handled before
+    /// it is.
+    #[inline]
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        self.rooms.is_pressed()
+    }
+
+    /// Whether [`Core::flush`] has anything to do.
+    #[inline]
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.rooms.queue.is_empty() || !self.sessions.queue.is_empty()
+    }
+
+    /// A session that has ended: its connection is to be closed, and its slot will be used again.
+    pub fn poll_closed(&mut self) -> Option<(Slot, CloseReason)> {
+        self.closed.pop_front()
+    }
+
+    /// A session whose input is welcome again.
+    pub fn poll_resumed(&mut self) -> Option<Slot> {
+        self.resumed.pop_front()
+    }
+
+    /// The messages for `shard`, in order, since this was last asked.
+    pub fn poll_parcel(&mut self, shard: ShardId) -> Option<Vec<ShardMsg>> {
+        let parcel = &mut self.outgoing.parcels[shard.index()];
+        (!parcel.is_empty()).then(|| std::mem::take(parcel))
+    }
+
+    /// How many messages there are for `shard`.
+    #[must_use]
+    pub fn parcel_len(&self, shard: ShardId) -> usize {
+        self.outgoing.parcels[shard.index()].len()
+    }
+
+    /// The shards there are messages for.
+    pub fn destinations(&self) -> impl Iterator<Item = ShardId> {
+        let parcels = &self.outgoing.parcels;
+        ShardId::all(self.shards).filter(|shard| !parcels[shard.index()].is_empty())
+    }
+
+    /// The sessions of this shard.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The rooms this shard knows.
+    #[must_use]
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// The names at home on this shard.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// What the rooms at home here have decided since this was last asked.
+    #[cfg(test)]
+    pub(crate) fn poll_journal(&mut self) -> Vec<journal::Entry> {
+        std::mem::take(&mut self.outgoing.journal)
+    }
+
+    fn send(&mut self, to: ShardId, message: ShardMsg, now: Moment) {
+        if to == self.shard {
+            self.handle_message(to, message, now);
+        } else {
+            self.outgoing.push(to, message);
+        }
+    }
+
+    fn reply(&mut self, slot: Slot, reply: &Reply<'_>) {
+        self.sessions.reply(&mut self.rooms, slot, reply);
+    }
+
+    /// The request of the session in `slot` is answered: its next command may come.
+    fn open_gate(&mut self, slot: Slot) {
+        self.sessions[slot].gate = Gate::Open;
+        self.reconsider(slot);
+    }
+
+    /// Has the input of the session in `slot` read again if it was refused and no longer has to be.
+    fn reconsider(&mut self, slot: Slot) {
+        let session = &mut self.sessions[slot];
+        if session.waiting && session.may_read(&self.limits) {
+            session.waiting = false;
+            self.resumed.push_back(slot);
+        }
+    }
+
+    fn close_gate(&mut self, slot: Slot, request: Request) {
+        self.sessions[slot].gate = Gate::Busy(Box::new(request));
+    }
+}

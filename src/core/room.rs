@@ -1,0 +1,236 @@
+//! Rooms: on its home shard a room is an order and a head count, on every shard with members it is
+//! feeds. One entry of the table serves as either, or both.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+
+use ahash::RandomState;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::core::feed::Feed;
+use crate::core::log::Spares;
+use crate::core::placement::home_of;
+use crate::model::{Event, Key, Limits, Name, ShardId};
+use crate::proto::Wire;
+
+/// A room's place in its shard's table; used again after the room is gone.
+pub type RoomIndex = u32;
+
+/// A room as its home knows it.
+#[derive(Debug)]
+pub struct Home {
+    /// Events up to now: the number of the last one.
+    pub seq: u64,
+    /// Members on each shard.
+    pub members: Vec<u32>,
+    /// Members on all shards.
+    pub total: u32,
+    /// Joins and leaves not yet told, while there are many.
+    pub joined: u32,
+    /// See `joined`.
+    pub left: u32,
+}
+
+/// A room on one shard.
+#[derive(Debug)]
+pub struct Room {
+    /// Its name, spelled as by whoever created it.
+    pub name: Name,
+    /// Its name for look-up.
+    pub key: Key,
+    /// The shard that decides the order of its events.
+    pub home_shard: ShardId,
+    /// Present on that shard.
+    pub home: Option<Box<Home>>,
+    /// The last event that arrived here.
+    pub seq: u64,
+    /// One feed for each wire class with members here.
+    feeds: SmallVec<[Feed; 1]>,
+    /// It is on the list of rooms to flush.
+    pub queued: bool,
+    /// It is counted among those with too much to flush.
+    pressed: bool,
+}
+
+/// All rooms a shard knows.
+#[derive(Debug)]
+pub struct Rooms {
+    shards: u16,
+    by_key: HashMap<Key, RoomIndex, RandomState>,
+    table: Slab<Room>,
+    spares: Spares,
+    /// Rooms with something to flush.
+    pub queue: VecDeque<RoomIndex>,
+    /// How many rooms have so much to flush that no more should be added.
+    pressed: u32,
+}
+
+impl Room {
+    /// The feed for `wire`, if it has members.
+    #[inline]
+    #[must_use]
+    pub fn feed(&self, wire: Wire) -> Option<&Feed> {
+        self.feeds.iter().find(|f| f.wire == wire)
+    }
+
+    /// The feed for `wire`, which has members.
+    #[inline]
+    pub fn feed_mut(&mut self, wire: Wire) -> &mut Feed {
+        self.feeds.iter_mut().find(|f| f.wire == wire).expect("a member's feed")
+    }
+
+    /// Members on this shard.
+    #[must_use]
+    pub fn members_here(&self) -> usize {
+        self.feeds.iter().map(|f| f.members().len()).sum()
+    }
+
+    /// The feeds with members on this shard.
+    #[must_use]
+    pub fn feeds(&self) -> &[Feed] {
+        &self.feeds
+    }
+
+    /// The feeds with members on this shard.
+    pub fn feeds_mut(&mut self) -> &mut [Feed] {
+        &mut self.feeds
+    }
+
+    /// The feed for `wire`, made if there is none.
+    pub fn feed_for(&mut self, wire: Wire) -> &mut Feed {
+        if self.feed(wire).is_none() {
+            self.feeds.push(Feed::new(wire));
+        }
+        self.feed_mut(wire)
+    }
+}
+
+impl Rooms {
+    /// None yet, in a server of `shards` shards.
+    #[must_use]
+    pub fn new(shards: u16) -> Self {
+        Self {
+            shards,
+            by_key: HashMap::with_hasher(RandomState::new()),
+            table: Slab::new(),
+            spares: Spares::default(),
+            queue: VecDeque::new(),
+            pressed: 0,
+        }
+    }
+
+    /// The room named `key`, if this shard knows it.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, key: &Key) -> Option<RoomIndex> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The room named `name`, made if this shard does not know it.
+    pub fn find_or_add(&mut self, name: &Name) -> RoomIndex {
+        let key = name.key();
+        if let Some(room) = self.find(&key) {
+            return room;
+        }
+        let room = self.table.insert(Room {
+            name: name.clone(),
+            home_shard: home_of(&key, self.shards),
+            key: key.clone(),
+            home: None,
+            seq: 0,
+            feeds: SmallVec::new(),
+            queued: false,
+            pressed: false,
+        });
+        let room = RoomIndex::try_from(room).expect("fewer rooms than 2^32");
+        self.by_key.insert(key, room);
+        room
+    }
+
+    /// Forgets what is no longer needed of `room`: feeds without members, and all of it if it is
+    /// not at home here.
+    pub fn tidy(&mut self, index: RoomIndex) {
+        let room = &mut self.table[index as usize];
+        room.feeds.retain(|f| !f.members().is_empty());
+        if room.feeds.is_empty() && std::mem::take(&mut room.pressed) {
+            self.pressed -= 1;
+        }
+        if room.feeds.is_empty() && room.home.is_none() {
+            let room = self.table.remove(index as usize);
+            self.by_key.remove(&room.key);
+        }
+    }
+
+    /// Appends `event` to every feed of `room`, to be flushed at the end of the turn.
+    #[inline]
+    pub fn append(&mut self, index: RoomIndex, limits: &Limits, event: &Event<'_>) {
+        let room = &mut self.table[index as usize];
+        if room.feeds.is_empty() {
+            return;
+        }
+        for feed in &mut room.feeds {
+            feed.append(&mut self.spares, limits, &room.name, event);
+            if feed.is_pressed(limits) && !std::mem::replace(&mut room.pressed, true) {
+                self.pressed += 1;
+            }
+        }
+        if !std::mem::replace(&mut room.queued, true) {
+            self.queue.push_back(index);
+        }
+    }
+
+    /// Whether a room has so much to flush that this should be done before anything is added.
+    #[inline]
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        self.pressed > 0
+    }
+
+    /// Every member of `room` that is not held has been served: gives back what memory can be, and
+    /// says whether the room may take more again.
+    #[inline]
+    pub fn settle(&mut self, index: RoomIndex) {
+        let room = &mut self.table[index as usize];
+        for feed in &mut room.feeds {
+            feed.settle(&mut self.spares);
+        }
+        if std::mem::take(&mut room.pressed) {
+            self.pressed -= 1;
+        }
+    }
+
+    /// The member at `member` has caught up with the feed for `wire` of `room`, and is served by it
+    /// again.
+    pub fn release_member(&mut self, index: RoomIndex, wire: Wire, member: u32) {
+        let feed = self.table[index as usize].feed_mut(wire);
+        feed.release(member);
+        feed.settle(&mut self.spares);
+    }
+
+    /// The room at `index`, if there is one.
+    pub fn get_mut(&mut self, index: RoomIndex) -> Option<&mut Room> {
+        self.table.get_mut(index as usize)
+    }
+
+    /// Every room this shard knows.
+    pub fn iter(&self) -> impl Iterator<Item = &Room> {
+        self.table.iter().map(|(_, room)| room)
+    }
+}
+
+impl std::ops::Index<RoomIndex> for Rooms {
+    type Output = Room;
+
+    #[inline]
+    fn index(&self, index: RoomIndex) -> &Room {
+        &self.table[index as usize]
+    }
+}
+
+impl std::ops::IndexMut<RoomIndex> for Rooms {
+    #[inline]
+    fn index_mut(&mut self, index: RoomIndex) -> &mut Room {
+        &mut self.table[index as usize]
+    }
+}

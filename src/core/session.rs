@@ -1,0 +1,234 @@
+//! A user's presence on its shard: name, rooms, what it is owed, and whether it may ask for more.
+
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::core::gather::Gather;
+use crate::core::outbox::{Outbox, Place};
+use crate::core::room::{RoomIndex, Rooms};
+use crate::model::{CloseReason, Limits, Name, Reply, SessionId, ShardId, Slot};
+use crate::proto::Wire;
+
+/// One room a session is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership {
+    /// The room.
+    pub room: RoomIndex,
+    /// The session's place in the feed of its wire class.
+    pub index: u32,
+    /// The room's home has been told that the session goes, and has not yet answered.
+    pub leaving: bool,
+}
+
+/// What a session is waiting for. While its gate is not open, its input is left unread.
+#[derive(Debug)]
+pub enum Gate {
+    /// Nothing: the next command may come.
+    Open,
+    /// The answer to its one request in flight.
+    Busy(Box<Request>),
+    /// Its end, once it is out of its rooms and has got what it is owed.
+    Closing(CloseReason),
+}
+
+/// A request that other shards may have to answer.
+#[derive(Debug)]
+pub enum Request {
+    /// A new name, which its home must grant.
+    Rename,
+    /// Going into a room.
+    Enter,
+    /// Leaving all rooms in order to go into this one.
+    Switch(Name),
+    /// Leaving a room.
+    Leave,
+    /// A list that all shards contribute to.
+    Gather(Gather),
+}
+
+/// One user's presence.
+#[derive(Debug)]
+pub struct Session {
+    /// See [`SessionId::generation`].
+    pub generation: u32,
+    /// How it is spoken to.
+    pub wire: Wire,
+    /// The socket takes no more for now.
+    pub blocked: bool,
+    /// It is served apart from its feeds, because it is blocked or owed something private.
+    pub held: bool,
+    /// It is on the list of sessions to serve apart from their feeds.
+    pub queued: bool,
+    /// Input was refused, to be read when that is possible again.
+    pub waiting: bool,
+    /// A timer for its gathering is set.
+    pub timed: bool,
+    /// Its name, in its own spelling.
+    pub name: Name,
+    /// The rooms it is in; the last is the current one.
+    pub rooms: SmallVec<[Membership; 1]>,
+    /// See [`Gate`].
+    pub gate: Gate,
+    /// What it alone is owed; absent while that is nothing.
+    pub outbox: Option<Box<Outbox>>,
+}
+
+impl Session {
+    /// Whether its next command may be handled.
+    #[inline]
+    #[must_use]
+    pub fn may_read(&self, limits: &Limits) -> bool {
+        matches!(self.gate, Gate::Open)
+            && self.outbox.as_ref().is_none_or(|o| o.bytes() <= limits.outbox_bytes_max)
+    }
+
+    /// Its membership of `room`.
+    pub fn membership(&mut self, room: RoomIndex) -> Option<&mut Membership> {
+        self.rooms.iter_mut().find(|m| m.room == room)
+    }
+
+    /// The room it speaks in, unless it is in none.
+    #[inline]
+    #[must_use]
+    pub fn current_room(&self) -> Option<RoomIndex> {
+        self.rooms.last().map(|m| m.room)
+    }
+}
+
+/// All sessions of a shard, by slot.
+#[derive(Debug)]
+pub struct Sessions {
+    shard: ShardId,
+    table: Slab<Session>,
+    generations: u32,
+    /// Sessions to be served apart from their feeds.
+    pub queue: std::collections::VecDeque<Slot>,
+}
+
+impl Sessions {
+    /// None yet, on `shard`.
+    #[must_use]
+    pub fn new(shard: ShardId) -> Self {
+        Self { shard, table: Slab::new(), generations: 0, queue: Default::default() }
+    }
+
+    /// Adds a session that is in no room.
+    pub fn open(&mut self, wire: Wire, name: Name) -> Slot {
+        self.generations = self.generations.wrapping_add(1);
+        let slot = self.table.insert(Session {
+            generation: self.generations,
+            wire,
+            blocked: false,
+            held: false,
+            queued: false,
+            waiting: false,
+            timed: false,
+            name,
+            rooms: SmallVec::new(),
+            gate: Gate::Open,
+            outbox: None,
+        });
+        Slot::try_from(slot).expect("fewer sessions than 2^32")
+    }
+
+    /// Forgets the session in `slot`.
+    pub fn remove(&mut self, slot: Slot) -> Session {
+        self.table.remove(slot as usize)
+    }
+
+    /// The identity of the session in `slot`.
+    #[must_use]
+    pub fn id(&self, slot: Slot) -> SessionId {
+        SessionId { shard: self.shard, slot, generation: self[slot].generation }
+    }
+
+    /// The session in `slot`, if there is one.
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Session> {
+        self.table.get_mut(slot as usize)
+    }
+
+    /// The slot of a session of this shard, if it is still the same session.
+    #[must_use]
+    pub fn find(&self, id: SessionId) -> Option<Slot> {
+        let session = self.table.get(id.slot as usize)?;
+        (session.generation == id.generation).then_some(id.slot)
+    }
+
+    /// Every session with its slot.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Session)> {
+        self.table.iter().map(|(slot, session)| (slot as Slot, session))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Tells the session in `slot` something, in order with what its current room has told it up to
+    /// now.
+    pub fn reply(&mut self, rooms: &mut Rooms, slot: Slot, reply: &Reply<'_>) {
+        let session = &mut self[slot];
+        let wire = session.wire;
+        let place = |m: &Membership| {
+            let cursor = rooms[m.room].feed(wire).map_or(0, |feed| feed.head());
+            Place { room: m.room, cursor }
+        };
+        let places = session.rooms.iter().map(place).collect();
+        session.outbox.get_or_insert_default().push_reply(places, wire, reply);
+        self.hold(rooms, slot);
+        self.enqueue(slot);
+    }
+
+    /// Puts the session in `slot` on the list of those to be served apart, unless it is there or
+    /// cannot be served.
+    pub fn enqueue(&mut self, slot: Slot) {
+        let session = &mut self[slot];
+        if !session.queued && !session.blocked {
+            session.queued = true;
+            self.queue.push_back(slot);
+        }
+    }
+
+    /// From now on the session in `slot` is passed over when its feeds are flushed.
+    pub fn hold(&mut self, rooms: &mut Rooms, slot: Slot) {
+        let session = &mut self[slot];
+        if !std::mem::replace(&mut session.held, true) {
+            for m in &session.rooms {
+                rooms[m.room].feed_mut(session.wire).hold(m.index);
+            }
+        }
+    }
+
+    /// The session in `slot` has caught up with its feeds, and is served by them again.
+    pub fn release(&mut self, rooms: &mut Rooms, slot: Slot) {
+        let session = &mut self[slot];
+        session.held = false;
+        for i in 0..session.rooms.len() {
+            let m = session.rooms[i];
+            rooms.release_member(m.room, session.wire, m.index);
+        }
+    }
+}
+
+impl std::ops::Index<Slot> for Sessions {
+    type Output = Session;
+
+    #[inline]
+    fn index(&self, slot: Slot) -> &Session {
+        &self.table[slot as usize]
+    }
+}
+
+impl std::ops::IndexMut<Slot> for Sessions {
+    #[inline]
+    fn index_mut(&mut self, slot: Slot) -> &mut Session {
+        &mut self.table[slot as usize]
+    }
+}

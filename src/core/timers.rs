@@ -1,0 +1,45 @@
+//! What is to happen later: one queue of deadlines for the whole shard.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Key, Moment, SessionId};
+
+/// Whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// A big room's, to tell how many came and went.
+    Tally(Key),
+    /// A session's that waits for all shards to contribute to a list.
+    Gather(SessionId),
+    /// A closing session's that has not read what it is owed.
+    Close(SessionId),
+}
+
+/// Timers by deadline. Each owner has one at most of each kind, which bounds the queue.
+#[derive(Debug, Default)]
+pub struct Timers {
+    queue: BTreeMap<(Moment, u64), Timer>,
+    set: u64,
+}
+
+impl Timers {
+    /// Sets `timer` for `deadline`.
+    pub fn set(&mut self, deadline: Moment, timer: Timer) {
+        self.set += 1;
+        self.queue.insert((deadline, self.set), timer);
+    }
+
+    /// The earliest deadline.
+    #[must_use]
+    pub fn next(&self) -> Option<Moment> {
+        self.queue.keys().next().map(|&(deadline, _)| deadline)
+    }
+
+    /// Takes out the earliest timer whose deadline has come; of equal ones that which was set
+    /// first.
+    pub fn pop(&mut self, now: Moment) -> Option<Timer> {
+        let (&key, _) =
+            self.queue.first_key_value().filter(|&(&(deadline, _), _)| deadline <= now)?;
+        self.queue.remove(&key)
+    }
+}

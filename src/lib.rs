@@ -1,0 +1,21 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+// In layer order: each module may use only those before it. `tests/tidy.rs` sees to it.
+pub mod model;
+
+pub mod metrics;
+
+pub mod proto;
+
+pub mod core;
+pub mod mesh;
+
+pub mod net;
+
+pub mod shard;
+
+pub mod config;
+pub mod server;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Mailboxes: the sending side is shared by all, the receiving side is moved to its shard, once.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use mio::net::TcpStream;
+
+use crate::mesh::bell::Bell;
+use crate::mesh::credit::Slip;
+use crate::model::{ShardId, ShardMsg};
+
+/// All that one shard has for another at the end of a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// The shard that sends it.
+    pub from: ShardId,
+    /// See [`Slip`].
+    pub slip: Slip,
+    /// The messages, in order.
+    pub messages: Vec<ShardMsg>,
+}
+
+/// What a mailbox can hold.
+#[derive(Debug)]
+pub enum Mail {
+    /// From another shard.
+    Parcel(Parcel),
+    /// From the acceptor: connections that have been placed on this shard.
+    Connections(Vec<TcpStream>),
+    /// From the server: it goes down.
+    Drain,
+}
+
+/// Where to send things for one shard.
+#[derive(Debug)]
+pub struct Address {
+    shard: ShardId,
+    sender: Sender<Mail>,
+    bell: Arc<Bell>,
+}
+
+/// One shard's mailbox.
+#[derive(Debug)]
+pub struct Mailbox {
+    receiver: Receiver<Mail>,
+    bell: Arc<Bell>,
+}
+
+/// A mailbox for each of `shards` shards, in order, and all their addresses.
+#[must_use]
+pub fn mesh(shards: u16) -> (Vec<Mailbox>, Arc<[Address]>) {
+    let pair = |shard| {
+        let (sender, receiver) = unbounded();
+        let bell = Arc::new(Bell::default());
+        let mailbox = Mailbox { receiver, bell: Arc::clone(&bell) };
+        (mailbox, Address { shard, sender, bell })
+    };
+    let (mailboxes, addresses): (Vec<_>, Vec<_>) = ShardId::all(shards).map(pair).unzip();
+    (mailboxes, addresses.into())
+}
+
+impl Address {
+    /// The shard this leads to.
+    #[must_use]
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Sends `mail` and wakes the shard if it sleeps; whether it did. Never waits. A shard that is
+    /// gone gets nothing: then the server is going down.
+    pub fn send(&self, mail: Mail) -> bool {
+        self.sender.send(mail).is_ok() && self.bell.ring()
+    }
+}
+
+impl Mailbox {
+    /// The next piece of mail, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn take(&self) -> Option<Mail> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Whether there is no mail.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
+    /// See [`Bell::fall_asleep`].
+    #[must_use]
+    pub fn fall_asleep(&self, waker: &Waker) -> bool {
+        self.bell.fall_asleep(waker, || self.receiver.is_empty())
+    }
+
+    /// See [`Bell::has_rung`].
+    #[must_use]
+    pub fn has_rung(&self) -> bool {
+        self.bell.has_rung()
+    }
+
+    /// See [`Bell::wake_up`].
+    pub fn wake_up(&self) {
+        self.bell.wake_up();
+    }
+}

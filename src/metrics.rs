@@ -1,0 +1,75 @@
+//! Plain counters, one set per shard and layer, owned by whoever counts. Read as a [`Snapshot`].
+
+use std::fmt;
+
+use crate::model::CloseReason;
+
+/// What a core has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoreCounters {
+    /// Sessions opened.
+    pub opened: u64,
+    /// Sessions ended, by [`CloseReason::index`].
+    pub closed: [u64; CloseReason::ALL.len()],
+    /// Messages said by sessions of this shard.
+    pub said: u64,
+    /// Events handed to sockets, once for each member.
+    pub deliveries: u64,
+    /// Events members were told they missed, once for each member.
+    pub missed: u64,
+}
+
+/// What a shard's end of the mesh has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeshCounters {
+    /// Parcels sent to other shards.
+    pub parcels: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// Sleeping shards woken for them.
+    pub rings: u64,
+    /// Times input was left unread because some shard could not keep up.
+    pub strained: u64,
+}
+
+/// What a shard's sockets have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetCounters {
+    /// Reads that brought something.
+    pub reads: u64,
+    /// Bytes they brought.
+    pub bytes_read: u64,
+    /// Writes, those that were refused too.
+    pub writes: u64,
+    /// Bytes they took.
+    pub bytes_written: u64,
+}
+
+/// All counters of a shard at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Snapshot {
+    /// See [`CoreCounters`].
+    pub core: CoreCounters,
+    /// See [`MeshCounters`].
+    pub mesh: MeshCounters,
+    /// See [`NetCounters`].
+    pub net: NetCounters,
+    /// Turns that found something to do.
+    pub turns: u64,
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { core, mesh, net, turns } = self;
+        write!(f, "turns={turns} opened={} said={}", core.opened, core.said)?;
+        write!(f, " deliveries={} missed={}", core.deliveries, core.missed)?;
+        write!(f, " writes={} bytes_written={}", net.writes, net.bytes_written)?;
+        write!(f, " reads={} bytes_read={}", net.reads, net.bytes_read)?;
+        write!(f, " parcels={} messages={}", mesh.parcels, mesh.messages)?;
+        write!(f, " rings={} strained={}", mesh.rings, mesh.strained)?;
+        for (reason, count) in CloseReason::ALL.iter().zip(core.closed) {
+            write!(f, " closed_{}={count}", reason.label().replace('-', "_"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! What clients ask for, whatever their protocol.
+
+/// One request of a client, decoded but not yet judged: names in it are still plain text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Explain the commands.
+    Help,
+    /// Take another name.
+    Rename(&'a str),
+    /// List the rooms of the whole server.
+    Rooms,
+    /// List the users of the current room.
+    Users,
+    /// Leave every room and enter this one: for dialects in which a session is in one room.
+    Switch(&'a str),
+    /// Enter one more room, which becomes the current one.
+    Enter(&'a str),
+    /// Leave this room.
+    Leave(&'a str),
+    /// Say this to the current room.
+    Say(&'a str),
+    /// Say this to the named room.
+    SayIn {
+        /// The room, which the session must be in.
+        room: &'a str,
+        /// What is said.
+        text: &'a str,
+    },
+    /// End the session, after what was asked before is answered.
+    Quit,
+    /// A command word nobody knows, as the client wrote it.
+    Unknown(&'a str),
+    /// A message over the limit; it has been thrown away.
+    TooLong,
+    /// A line that is no UTF-8; it has been thrown away.
+    NotUtf8 {
+        /// Whether it was one too many in a row: the session ends.
+        last_strike: bool,
+    },
+}

@@ -1,0 +1,51 @@
+//! The limits that bound a shard's memory and work. Each says its unit in its name.
+
+use std::time::Duration;
+
+/// What a session, a room and a turn may cost. The defaults are those of the command line.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Characters in one message.
+    pub message_chars_max: usize,
+    /// Bytes a room keeps on a shard, per wire class, for members who read slowly.
+    pub feed_bytes_max: usize,
+    /// Messages a room keeps on a shard, per wire class, for members who read slowly.
+    pub feed_messages_max: usize,
+    /// Members up to which every join and leave is told one by one.
+    pub announce_max: u32,
+    /// How long joins and leaves of a bigger room are gathered before they are told as one line.
+    pub announce_every: Duration,
+    /// Rooms one session may be in.
+    pub session_rooms_max: usize,
+    /// Bytes of private replies kept for one session before its input is left unread.
+    pub outbox_bytes_max: usize,
+    /// Rooms or users in one list.
+    pub list_entries_max: usize,
+    /// How long the answers of all shards to one question are waited for.
+    pub gather_wait_max: Duration,
+    /// How long a session that is closing may take to read what it is owed.
+    pub close_wait_max: Duration,
+    /// Members of one feed served before other work gets a turn.
+    pub flush_members_max: usize,
+    /// Sessions served apart from their feeds in one turn.
+    pub flush_sessions_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_chars_max: 400,
+            feed_bytes_max: 1 << 20,
+            feed_messages_max: 16_384,
+            announce_max: 200,
+            announce_every: Duration::from_secs(1),
+            session_rooms_max: 64,
+            outbox_bytes_max: 64 << 10,
+            list_entries_max: 100,
+            gather_wait_max: Duration::from_secs(1),
+            close_wait_max: Duration::from_secs(5),
+            flush_members_max: 256,
+            flush_sessions_max: 1024,
+        }
+    }
+}

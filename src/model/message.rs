@@ -1,0 +1,167 @@
+//! The words shards speak to each other: plain data that can travel over a channel, a simulator's
+//! queue or a network.
+//!
+//! Imperatives (`NameClaim`, `RoomEnter`, …) go to the home of a name or a room; facts
+//! (`NameVerdict`, `RoomEntered`, …) come from it. The sender is known from the envelope.
+
+use std::sync::Arc;
+
+use super::{Key, Name, ReqId, SessionId, SharedEvent};
+
+/// A room and how many members it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomSize {
+    /// The room, spelled as by whoever created it.
+    pub name: Name,
+    /// Its members on all shards.
+    pub members: u32,
+}
+
+/// One message from shard to shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShardMsg {
+    /// To a name's home: `session` wants it.
+    NameClaim {
+        /// Who wants it.
+        session: SessionId,
+        /// The name, as it will be shown.
+        name: Name,
+    },
+    /// From a name's home: the answer to a claim.
+    NameVerdict {
+        /// Who wanted it.
+        session: SessionId,
+        /// The name asked for.
+        name: Name,
+        /// Whether it is theirs now.
+        granted: bool,
+    },
+    /// To a name's home: `session` no longer uses it. Of no effect if the name is not theirs.
+    NameRelease {
+        /// Who had it.
+        session: SessionId,
+        /// The name.
+        name: Key,
+    },
+    /// To a room's home: a session wants to come in.
+    RoomEnter {
+        /// The room, as the user spelled it.
+        room: Name,
+        /// Who comes.
+        session: SessionId,
+        /// Their name.
+        who: Name,
+    },
+    /// From a room's home to the shard of the session that came in: it is a member from here on.
+    /// Stands in for the `Joined` event on that shard.
+    RoomEntered {
+        /// The room, as it is spelled by whoever created it.
+        room: Name,
+        /// Who came.
+        session: SessionId,
+        /// Their name.
+        who: Name,
+        /// The place of this in the room's order.
+        seq: u64,
+        /// Whether the other members are told by name.
+        announced: bool,
+    },
+    /// To a room's home: a member goes.
+    RoomLeave {
+        /// The room.
+        room: Key,
+        /// Who goes.
+        session: SessionId,
+        /// Their name.
+        who: Name,
+    },
+    /// From a room's home to the shard of the session that went: it is no member from here on.
+    /// Stands in for the `Left` event on that shard.
+    RoomLeft {
+        /// The room.
+        room: Key,
+        /// Who went.
+        session: SessionId,
+        /// Their name.
+        who: Name,
+        /// The place of this in the room's order.
+        seq: u64,
+        /// Whether the other members are told by name.
+        announced: bool,
+    },
+    /// To a room's home: a member says something.
+    RoomSay {
+        /// The room.
+        room: Key,
+        /// Who says it.
+        author: Name,
+        /// What is said.
+        text: Arc<str>,
+    },
+    /// To a room's home: a member has a new name.
+    RoomRename {
+        /// The room.
+        room: Key,
+        /// The name until now.
+        old: Name,
+        /// The name from now on.
+        new: Name,
+    },
+    /// From a room's home to every shard with members: the next entry of the room's log.
+    RoomEvent {
+        /// The room.
+        room: Key,
+        /// The place of this in the room's order.
+        seq: u64,
+        /// What happened.
+        event: SharedEvent,
+    },
+    /// To every shard: which rooms are at home with you?
+    RoomsQuery {
+        /// Who asks.
+        session: SessionId,
+        /// Which of their questions.
+        req: ReqId,
+    },
+    /// The answer to [`ShardMsg::RoomsQuery`].
+    RoomsAnswer {
+        /// Who asked.
+        session: SessionId,
+        /// Which of their questions.
+        req: ReqId,
+        /// The largest, as many as a list may have.
+        rooms: Arc<[RoomSize]>,
+        /// How many there are in all.
+        total: u32,
+    },
+    /// To every shard: which members of this room are with you?
+    UsersQuery {
+        /// Who asks.
+        session: SessionId,
+        /// Which of their questions.
+        req: ReqId,
+        /// The room.
+        room: Key,
+    },
+    /// The answer to [`ShardMsg::UsersQuery`].
+    UsersAnswer {
+        /// Who asked.
+        session: SessionId,
+        /// Which of their questions.
+        req: ReqId,
+        /// The first by name, as many as a list may have.
+        names: Arc<[Name]>,
+        /// How many there are in all.
+        total: u32,
+    },
+    /// To every shard while the server goes down: all I had to send before round `round` is ahead
+    /// of this.
+    Marker {
+        /// The round that begins, from 1.
+        round: u8,
+    },
+}
+
+/// Moved by value through every queue; a variant that outgrows this belongs in a box.
+const SHARD_MSG_BYTES_MAX: usize = 96;
+const _: () = assert!(size_of::<ShardMsg>() <= SHARD_MSG_BYTES_MAX);

@@ -1,0 +1,64 @@
+//! What one session alone is told.
+
+use super::{Name, RoomSize};
+
+/// An answer or a notice to one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// The commands and what they do.
+    Help,
+    /// The name the session has been given.
+    YouAre(&'a Name),
+    /// The session is in this room now.
+    YouJoined(&'a Name),
+    /// The session already was in this room.
+    YouAreIn(&'a Name),
+    /// The session has left this room.
+    YouLeft(&'a Name),
+    /// The session is not in the room it spoke of.
+    NotInRoom,
+    /// The session is in as many rooms as it may be.
+    TooManyRooms {
+        /// The limit.
+        max: usize,
+    },
+    /// Somebody has this name.
+    NameTaken(&'a Name),
+    /// A text that cannot be a user's name.
+    NameInvalid,
+    /// A text that cannot be a room's name.
+    RoomInvalid,
+    /// Rooms, largest first.
+    Rooms {
+        /// The first of them.
+        rooms: &'a [RoomSize],
+        /// How many more there are.
+        more: u32,
+        /// How many shards did not answer in time.
+        missing: u16,
+    },
+    /// Members of the current room, by name.
+    Users {
+        /// The first of them.
+        names: &'a [Name],
+        /// How many more there are.
+        more: u32,
+        /// How many shards did not answer in time.
+        missing: u16,
+    },
+    /// A command word nobody knows.
+    Unknown(&'a str),
+    /// A message over the limit.
+    TooLong {
+        /// The limit, in characters.
+        max: usize,
+    },
+    /// A line that is no UTF-8.
+    NotUtf8,
+    /// The session read too slowly and has missed messages.
+    Missed(u64),
+    /// The server is going down.
+    Farewell,
+    /// The server has no room for this connection.
+    Full,
+}

@@ -1,0 +1,349 @@
+//! All connections of a shard in one readiness set: no task, timer or buffer of their own.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::ops::Range;
+use std::task::{Context, Poll as TaskPoll};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Token};
+use slab::Slab;
+
+use crate::metrics::NetCounters;
+use crate::model::{Command, Limits, Moment, ShardId, Slot};
+use crate::net::Loads;
+use crate::net::readiness::ReadinessSet;
+use crate::proto::{Decoder, Wire};
+
+/// Readiness events taken from the kernel at once.
+const EVENTS_MAX: usize = 1024;
+/// Bytes read from one connection before another gets a turn.
+const READ_BYTES_MAX: usize = 16 << 10;
+/// How long a connection we have closed may take to close its side.
+const LINGER_MAX: Duration = Duration::from_secs(2);
+/// Tokens from here on are lingering connections'.
+const LINGERING: usize = 1 << 32;
+
+/// One connection: what an idle one costs beside its session.
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    decoder: Decoder,
+    /// Input that has arrived and is not decoded: an unfinished line, or more if the session may
+    /// not be read for now.
+    tail: Box<[u8]>,
+    /// There may be whole commands in the tail.
+    pending: bool,
+    /// The socket may have something to read.
+    readable: bool,
+    /// The kernel has told of an end of input, which stands behind whatever there is to read.
+    end_in_sight: bool,
+    /// The client will send no more.
+    ended: bool,
+    /// The connection is on the list of those to be read.
+    queued: bool,
+}
+
+/// The connections of one shard, by slot.
+#[derive(Debug)]
+pub struct Connections {
+    shard: ShardId,
+    set: ReadinessSet,
+    events: Events,
+    table: Vec<Option<Connection>>,
+    /// Closed by us, not yet by the client: closed for good when it is, or when its time is up.
+    lingering: Slab<TcpStream>,
+    deadlines: VecDeque<(Moment, usize)>,
+    ready: VecDeque<Slot>,
+    /// Where input is decoded, of whichever connection is being read.
+    buffer: Box<[u8]>,
+    clean: String,
+    limits: Limits,
+    loads: Loads,
+    /// What the sockets have done.
+    pub counters: NetCounters,
+}
+
+/// Input of one connection, in the shard's buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The part of the buffer to decode.
+    Input(Range<usize>),
+    /// The connection is broken.
+    Broken,
+}
+
+impl Connections {
+    /// An empty set for `shard`. To be called in the runtime that will wait for it.
+    ///
+    /// # Errors
+    /// When the operating system has no readiness set for us.
+    pub fn new(shard: ShardId, limits: Limits, loads: Loads) -> io::Result<Self> {
+        // One byte more than can arrive, see `Decoder::admit`.
+        let buffer =
+            Decoder::unfinished_bytes_max(&limits).max(READ_BYTES_MAX) + READ_BYTES_MAX + 2;
+        Ok(Self {
+            shard,
+            set: ReadinessSet::new()?,
+            events: Events::with_capacity(EVENTS_MAX),
+            table: vec![],
+            lingering: Slab::new(),
+            deadlines: VecDeque::new(),
+            ready: VecDeque::new(),
+            buffer: vec![0; buffer].into(),
+            clean: String::new(),
+            limits,
+            loads,
+            counters: NetCounters::default(),
+        })
+    }
+
+    /// Takes in a connection that has been placed on this shard, for the session in `slot`.
+    ///
+    /// # Errors
+    /// When the readiness set does not take it.
+    pub fn insert(&mut self, slot: Slot, mut stream: TcpStream, wire: Wire) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.set.registry();
+        if let Err(e) = registry.register(&mut stream, Token(slot as usize), both) {
+            self.loads.went(self.shard);
+            return Err(e);
+        }
+        if self.table.len() <= slot as usize {
+            self.table.resize_with(slot as usize + 1, || None);
+        }
+        self.table[slot as usize] = Some(Connection {
+            stream,
+            decoder: wire.decoder(),
+            tail: Box::default(),
+            pending: false,
+            readable: false,
+            end_in_sight: false,
+            ended: false,
+            queued: false,
+        });
+        Ok(())
+    }
+
+    /// Drops a connection that was placed here and cannot be served.
+    pub fn decline(&mut self, stream: TcpStream) {
+        drop(stream);
+        self.loads.went(self.shard);
+    }
+
+    /// Asks the kernel, without waiting, what has become ready. Puts what can be read on the ready
+    /// list, and calls `writable` for each connection that can be written. Whether there may be
+    /// more to ask for.
+    ///
+    /// # Errors
+    /// When the operating system refuses to say.
+    pub fn poll(&mut self, mut writable: impl FnMut(Slot)) -> io::Result<bool> {
+        match self.set.poll(&mut self.events) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Ok(true),
+            polled => polled?,
+        }
+        let mut lingering = vec![];
+        let mut count = 0;
+        for event in &self.events {
+            count += 1;
+            if event.token().0 >= LINGERING {
+                lingering.push(event.token().0 - LINGERING);
+                continue;
+            }
+            let slot = Slot::try_from(event.token().0).expect("a slot's token");
+            let Some(Some(connection)) = self.table.get_mut(slot as usize) else { continue };
+            if event.is_writable() || event.is_error() {
+                writable(slot);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                connection.readable = true;
+                connection.end_in_sight |= event.is_read_closed();
+                if !std::mem::replace(&mut connection.queued, true) {
+                    self.ready.push_back(slot);
+                }
+            }
+        }
+        for key in lingering {
+            self.drain_lingering(key);
+        }
+        Ok(count == EVENTS_MAX)
+    }
+
+    /// How many connections have something to read.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The next connection that has something to read.
+    pub fn next_ready(&mut self) -> Option<Slot> {
+        let slot = self.ready.pop_front()?;
+        if let Some(Some(connection)) = self.table.get_mut(slot as usize) {
+            connection.queued = false;
+        }
+        Some(slot)
+    }
+
+    /// Puts the connection in `slot` on the ready list: its input is welcome again, or was not read
+    /// to its end.
+    pub fn make_ready(&mut self, slot: Slot) {
+        if let Some(Some(connection)) = self.table.get_mut(slot as usize)
+            && (connection.pending || connection.readable || connection.ended)
+            && !std::mem::replace(&mut connection.queued, true)
+        {
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Whether there is a connection in `slot`.
+    #[must_use]
+    pub fn contains(&self, slot: Slot) -> bool {
+        matches!(self.table.get(slot as usize), Some(Some(_)))
+    }
+
+    /// Brings the input of the connection in `slot` into the buffer: what is left from before and,
+    /// unless that has to be decoded first, what has arrived.
+    pub fn receive(&mut self, slot: Slot) -> Received {
+        let connection = self.table[slot as usize].as_mut().expect("a connection that is ready");
+        let tail = std::mem::take(&mut connection.tail);
+        let mut end = tail.len();
+        self.buffer[..end].copy_from_slice(&tail);
+        if connection.pending || !connection.readable {
+            return Received::Input(0..end);
+        }
+        match connection.stream.read(&mut self.buffer[end..end + READ_BYTES_MAX]) {
+            Ok(0) => {
+                (connection.readable, connection.ended) = (false, true);
+                // The end of input is the end of its last line.
+                if end > 0 {
+                    self.buffer[end] = b'\n';
+                    end += 1;
+                }
+            }
+            Ok(count) => {
+                // A read that was not filled has emptied the socket of all but its end.
+                connection.readable = count == READ_BYTES_MAX || connection.end_in_sight;
+                self.counters.reads += 1;
+                self.counters.bytes_read += count as u64;
+                end = connection.decoder.admit(&mut self.buffer, end..end + count);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => connection.readable = false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Received::Broken,
+        }
+        Received::Input(0..end)
+    }
+
+    /// Decodes the next command from `input`, a part of the buffer, and moves its start behind it.
+    #[inline]
+    pub fn decode(&mut self, slot: Slot, input: &mut Range<usize>) -> Option<Command<'_>> {
+        let connection = self.table[slot as usize].as_mut().expect("a connection that is read");
+        let bytes = &self.buffer[input.clone()];
+        let decoded = connection.decoder.next(bytes, &self.limits, &mut self.clean);
+        input.start += decoded.taken;
+        decoded.command
+    }
+
+    /// Keeps `input`, a part of the buffer, until the connection in `slot` is read again. Unless
+    /// `exhausted`, there may be whole commands in it. Whether the client is done.
+    pub fn keep(&mut self, slot: Slot, input: Range<usize>, exhausted: bool) -> bool {
+        let connection = self.table[slot as usize].as_mut().expect("a connection that was read");
+        connection.tail = self.buffer[input].into();
+        connection.pending = !exhausted;
+        exhausted && connection.ended
+    }
+
+    /// Closes the connection in `slot`. A client that has not closed its side gets a while to do
+    /// so: closing with input unread would have the kernel throw away what the client has not read.
+    pub fn close(&mut self, slot: Slot, broken: bool, now: Moment) {
+        let Some(mut connection) = self.table[slot as usize].take() else { return };
+        let lingers = !broken && !connection.ended;
+        if !lingers || connection.stream.shutdown(Shutdown::Write).is_err() {
+            self.loads.went(self.shard);
+            return;
+        }
+        let entry = self.lingering.vacant_entry();
+        let key = entry.key();
+        let registry = self.set.registry();
+        let token = Token(LINGERING + key);
+        if registry.reregister(&mut connection.stream, token, Interest::READABLE).is_err() {
+            self.loads.went(self.shard);
+            return;
+        }
+        entry.insert(connection.stream);
+        self.deadlines.push_back((now.after(LINGER_MAX), key));
+        self.drain_lingering(key);
+    }
+
+    /// Throws away what a lingering connection sends, and forgets it at its end.
+    fn drain_lingering(&mut self, key: usize) {
+        let Some(stream) = self.lingering.get_mut(key) else { return };
+        // More than this at once is no remainder but a flood: its time will be up soon.
+        for _ in 0..4 {
+            match stream.read(&mut self.buffer[..READ_BYTES_MAX]) {
+                Ok(count) if count > 0 => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                _ => {
+                    self.lingering.remove(key);
+                    self.loads.went(self.shard);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Closes for good what has lingered long enough.
+    pub fn handle_tick(&mut self, now: Moment) {
+        while let Some((_, key)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
+            if self.lingering.try_remove(key).is_some() {
+                self.loads.went(self.shard);
+            }
+        }
+    }
+
+    /// When [`Connections::handle_tick`] is next needed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.deadlines.front().map(|&(deadline, _)| deadline)
+    }
+
+    /// Waits until the kernel has something for us. With `forget`, what it had before the last
+    /// [`Connections::poll`] does not count.
+    pub fn poll_readiness(&self, cx: &mut Context<'_>, forget: bool) -> TaskPoll<io::Result<()>> {
+        self.set.poll_ready(cx, forget)
+    }
+
+    /// Writes to the connection in `slot`: how many bytes it took, or nothing if it is broken.
+    #[inline]
+    pub fn write(&mut self, slot: Slot, bytes: &[u8]) -> Option<usize> {
+        self.write_with(slot, |mut stream| stream.write(bytes))
+    }
+
+    /// As [`Connections::write`], from several places.
+    pub fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> Option<usize> {
+        self.write_with(slot, |mut stream| stream.write_vectored(parts))
+    }
+
+    #[inline]
+    fn write_with(
+        &mut self,
+        slot: Slot,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Option<usize> {
+        let stream = &self.table[slot as usize].as_ref()?.stream;
+        loop {
+            self.counters.writes += 1;
+            match write(stream) {
+                Ok(count) => {
+                    self.counters.bytes_written += count as u64;
+                    return Some(count);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Some(0),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}

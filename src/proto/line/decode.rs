@@ -1,0 +1,280 @@
+//! Lines to commands.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use super::telnet::Telnet;
+use crate::model::{Command, Limits};
+use crate::proto::{Decoded, sanitize};
+
+const END_OF_TEXT: u8 = 3;
+const END_OF_TRANSMISSION: u8 = 4;
+
+/// Lines in a row that are no UTF-8 before the session ends.
+const STRIKES_MAX: u8 = 3;
+
+/// Room in a line for more than the text: a command's word, a carriage return, characters that are
+/// taken out.
+const LINE_BYTES_SPARE: usize = 64;
+const CHAR_BYTES_MAX: usize = 4;
+
+/// The longest line, in bytes, that is looked at; whatever is longer is over the limit in
+/// characters too.
+pub(in crate::proto) fn line_bytes_max(limits: &Limits) -> usize {
+    limits.message_chars_max * CHAR_BYTES_MAX + LINE_BYTES_SPARE
+}
+
+/// See [`crate::proto::Decoder`].
+#[derive(Debug, Default)]
+pub struct Decoder {
+    telnet: Telnet,
+    /// The line that is arriving is over the limit, and the client has been told.
+    discarding: bool,
+    /// Lines in a row, up to here, that were no UTF-8.
+    strikes: u8,
+}
+
+/// What a whole line turned out to be.
+enum Line<'a> {
+    Blank,
+    Refused(Command<'static>),
+    Text(&'a str),
+    /// The text is in the decoder's scratch string.
+    Cleaned,
+}
+
+impl Decoder {
+    pub(in crate::proto) fn admit(&mut self, buffer: &mut [u8], arrived: Range<usize>) -> usize {
+        self.telnet.filter(buffer, arrived)
+    }
+
+    pub(in crate::proto) fn next<'a>(
+        &mut self,
+        input: &'a [u8],
+        limits: &Limits,
+        clean: &'a mut String,
+    ) -> Decoded<'a> {
+        let mut taken = 0;
+        loop {
+            let rest = &input[taken..];
+            // A terminal in character mode sends these by themselves, with no line end to wait for.
+            if matches!(rest.first(), Some(&(END_OF_TEXT | END_OF_TRANSMISSION)))
+                && !self.discarding
+            {
+                return Decoded { taken: taken + 1, command: Some(Command::Quit) };
+            }
+            let Some(end) = memchr(b'\n', rest) else {
+                return self.unfinished(taken, rest, limits);
+            };
+            taken += end + 1;
+            if std::mem::take(&mut self.discarding) {
+                continue;
+            }
+            let command = match self.line(&rest[..end], limits, clean) {
+                Line::Blank => continue,
+                Line::Refused(command) => command,
+                Line::Text(text) => parse(text, limits),
+                Line::Cleaned => parse(clean, limits),
+            };
+            return Decoded { taken, command: Some(command) };
+        }
+    }
+
+    /// What to do about input that ends inside a line, `taken` bytes after its start.
+    fn unfinished<'a>(&mut self, taken: usize, rest: &[u8], limits: &Limits) -> Decoded<'a> {
+        let all = taken + rest.len();
+        if self.telnet == Telnet::Interrupted {
+            return Decoded { taken: all, command: Some(Command::Quit) };
+        }
+        if self.discarding {
+            return Decoded { taken: all, command: None };
+        }
+        if rest.len() > line_bytes_max(limits) {
+            self.discarding = true;
+            return Decoded { taken: all, command: Some(Command::TooLong) };
+        }
+        Decoded { taken, command: None }
+    }
+
+    #[inline]
+    fn line<'a>(&mut self, line: &'a [u8], limits: &Limits, clean: &mut String) -> Line<'a> {
+        if line.len() > line_bytes_max(limits) {
+            return Line::Refused(Command::TooLong);
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let Ok(text) = std::str::from_utf8(line) else {
+            self.strikes += 1;
+            let last_strike = self.strikes >= STRIKES_MAX;
+            return Line::Refused(Command::NotUtf8 { last_strike });
+        };
+        self.strikes = 0;
+        if sanitize::is_clean(text) {
+            return if is_blank(text) { Line::Blank } else { Line::Text(text) };
+        }
+        sanitize::clean_into(text, clean);
+        if is_blank(clean) { Line::Blank } else { Line::Cleaned }
+    }
+}
+
+#[inline]
+fn is_blank(text: &str) -> bool {
+    text.trim_start().is_empty()
+}
+
+#[inline]
+fn parse<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
+    if text.starts_with('/') {
+        return parse_command(text);
+    }
+    // Bytes are never fewer than characters, so counting is rarely needed.
+    let max = limits.message_chars_max;
+    if text.len() > max && text.chars().count() > max {
+        return Command::TooLong;
+    }
+    Command::Say(text)
+}
+
+fn parse_command(text: &str) -> Command<'_> {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let argument = rest.trim();
+    match word {
+        "/help" => Command::Help,
+        "/name" => Command::Rename(argument),
+        "/rooms" => Command::Rooms,
+        "/join" => Command::Switch(argument),
+        "/users" => Command::Users,
+        "/quit" => Command::Quit,
+        _ => Command::Unknown(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Decodes `chunks` as they would arrive, keeping what is unfinished; the commands, printed.
+    fn decoded(chunks: &[&[u8]]) -> Vec<String> {
+        let (mut decoder, limits) = (Decoder::default(), Limits::default());
+        let (mut buffer, mut clean, mut commands) = (vec![], String::new(), vec![]);
+        for chunk in chunks {
+            let new = buffer.len();
+            buffer.extend_from_slice(chunk);
+            buffer.push(0);
+            let end = decoder.admit(&mut buffer, new..new + chunk.len());
+            buffer.truncate(end);
+            loop {
+                let Decoded { taken, command } = decoder.next(&buffer, &limits, &mut clean);
+                let command = command.map(|c| format!("{c:?}"));
+                buffer.drain(..taken);
+                let Some(command) = command else { break };
+                let ended = command == "Quit";
+                commands.push(command);
+                if ended {
+                    return commands;
+                }
+            }
+            assert!(buffer.len() <= line_bytes_max(&limits), "{} bytes kept", buffer.len());
+        }
+        commands
+    }
+
+    #[test]
+    fn command_words_are_whole_words() {
+        assert_eq!(
+            decoded(&[b"/name  bob \r\n/namely\n/join\n/users x\n/\n/HELP\n /help\n"]),
+            [
+                r#"Rename("bob")"#,
+                r#"Unknown("/namely")"#,
+                r#"Switch("")"#,
+                "Users",
+                r#"Unknown("/")"#,
+                r#"Unknown("/HELP")"#,
+                r#"Say(" /help")"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn blank_lines_mean_nothing_and_the_rest_is_said_as_it_is() {
+        assert_eq!(
+            decoded(&[b"\n\r\n  \t \n\x1b\x1b\n x \ny\r\nz\r\r\n"]),
+            [r#"Say(" x ")"#, r#"Say("y")"#, r#"Say("z")"#]
+        );
+    }
+
+    #[test]
+    fn the_limit_counts_characters_as_they_will_be_seen() {
+        let most = "é".repeat(400);
+        let with_controls = format!("\u{1b}{most}\n");
+        assert_eq!(decoded(&[with_controls.as_bytes()]), [format!("Say({most:?})")]);
+        let over = format!("{most}x\nok\n");
+        assert_eq!(decoded(&[over.as_bytes()]), ["TooLong", r#"Say("ok")"#]);
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_once_and_never_kept() {
+        let chunk = vec![b'x'; 5000];
+        assert_eq!(decoded(&[&chunk, &chunk, b"\x04 tail\nok\n"]), ["TooLong", r#"Say("ok")"#]);
+    }
+
+    #[test]
+    fn three_lines_in_a_row_that_are_no_text_are_one_too_many() {
+        let strike = |last| format!("NotUtf8 {{ last_strike: {last} }}");
+        assert_eq!(
+            decoded(&[b"\xc3\x28\n\xfe\nfine\n\xff\n\xf0\x90\n\x80\n"]),
+            [
+                strike(false),
+                strike(false),
+                r#"Say("fine")"#.into(),
+                strike(false),
+                strike(false),
+                strike(true)
+            ]
+        );
+    }
+
+    #[test]
+    fn interrupts_end_the_session_after_what_came_before() {
+        assert_eq!(decoded(&[b"hi\n\x04"]), [r#"Say("hi")"#, "Quit"]);
+        assert_eq!(decoded(&[b"\x03"]), ["Quit"]);
+        assert_eq!(decoded(&[b"hi\nunfinished\xff\xf4\xff\xfd\x06"]), [r#"Say("hi")"#, "Quit"]);
+        assert_eq!(decoded(&[b"a\x03\x04b\n"]), [r#"Say("ab")"#]);
+    }
+
+    fn input() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"/name bob\n".to_vec()),
+            Just("héllo wörld 👋\r\n".as_bytes().to_vec()),
+            Just(b"\xff\xfd\x06".to_vec()),
+            Just(b"\n".to_vec()),
+            Just(b"\xff".to_vec()),
+            Just(b"\x04".to_vec()),
+            (1600_usize..1700).prop_map(|n| vec![b'y'; n]),
+            proptest::collection::vec(any::<u8>(), 0..20),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn chunking_makes_no_difference(
+            input in input(),
+            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|i| i.index(input.len() + 1)).collect();
+            cuts.sort_unstable();
+            let mut chunks = vec![];
+            let mut at = 0;
+            for cut in cuts {
+                chunks.push(&input[at..cut]);
+                at = cut;
+            }
+            chunks.push(&input[at..]);
+            prop_assert_eq!(decoded(&chunks), decoded(&[&input]));
+            let bytes: Vec<&[u8]> = input.chunks(1).collect();
+            prop_assert_eq!(decoded(&bytes), decoded(&[&input]));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The line class: UTF-8 lines ended by `\n` or `\r\n`, the dialect of a well-known tutorial. A
+//! compatibility contract: its texts do not change.
+
+mod decode;
+mod render;
+mod telnet;
+
+pub(super) use decode::Decoder;
+pub(super) use decode::line_bytes_max;
+pub(super) use render::{event, reply};

@@ -1,0 +1,157 @@
+//! Events and replies to lines.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use crate::model::{Event, Reply};
+
+const HELP: &str = "\
+Server commands
+  /help - print this message
+  /name {name} - change name
+  /rooms - list rooms
+  /join {room} - joins room
+  /users - list users in room
+  /quit - quit server
+";
+
+/// Appends a line made of `parts`.
+#[inline]
+fn line(out: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.push(b'\n');
+}
+
+#[inline]
+pub(in crate::proto) fn event(event: &Event<'_>, out: &mut Vec<u8>) {
+    match event {
+        Event::Said { author, text } => line(out, &[author.as_str(), ": ", text]),
+        Event::Joined(name) => line(out, &[name.as_str(), " joined"]),
+        Event::Left(name) => line(out, &[name.as_str(), " left"]),
+        Event::Renamed { old, new } => line(out, &[old.as_str(), " is now ", new.as_str()]),
+        Event::Tally { joined, left } => put(out, format_args!("{joined} joined, {left} left\n")),
+    }
+}
+
+pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
+    match *reply {
+        Reply::Help => out.extend_from_slice(HELP.as_bytes()),
+        Reply::YouAre(name) => line(out, &["You are ", name.as_str()]),
+        Reply::YouJoined(room) => line(out, &["You joined ", room.as_str()]),
+        Reply::YouAreIn(room) => line(out, &["You are in ", room.as_str()]),
+        Reply::YouLeft(room) => line(out, &["You left ", room.as_str()]),
+        Reply::NotInRoom => line(out, &["You are not in that room"]),
+        Reply::TooManyRooms { max } => {
+            put(out, format_args!("You can be in {max} rooms at most\n"))
+        }
+        Reply::NameTaken(name) => line(out, &[name.as_str(), " is already taken"]),
+        Reply::NameInvalid => line(out, &["Name must be 2 - 20 alphanumeric chars"]),
+        Reply::RoomInvalid => line(out, &["Room must be 2 - 20 alphanumeric chars"]),
+        Reply::Rooms { rooms, more, missing } => {
+            let entries = rooms.iter().map(|r| format!("{} ({})", r.name, r.members));
+            list(out, "Rooms", entries, more, missing);
+        }
+        Reply::Users { names, more, missing } => list(out, "Users", names.iter(), more, missing),
+        Reply::Unknown(word) => line(out, &["Unrecognized command ", word, ", try /help"]),
+        Reply::TooLong { max } => {
+            put(out, format_args!("Messages can only be {max} chars long\n"));
+        }
+        Reply::NotUtf8 => line(out, &["Messages must be valid UTF-8"]),
+        Reply::Missed(count) => {
+            put(out, format_args!("Server is very busy and dropped {count} messages, sorry!\n"))
+        }
+        Reply::Farewell => line(out, &["Server is shutting down, bye!"]),
+        Reply::Full => line(out, &["Server is full, please try again later"]),
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("writing to memory does not fail");
+}
+
+/// Appends `{title} - {entry}, {entry}, … and {more} more`, and how many shards did not have their
+/// say.
+fn list(
+    out: &mut Vec<u8>,
+    title: &str,
+    entries: impl Iterator<Item = impl Display>,
+    more: u32,
+    missing: u16,
+) {
+    put(out, format_args!("{title} - "));
+    for (i, entry) in entries.enumerate() {
+        put(out, format_args!("{}{entry}", if i == 0 { "" } else { ", " }));
+    }
+    if more > 0 {
+        put(out, format_args!(", … and {more} more"));
+    }
+    if missing > 0 {
+        put(out, format_args!(" (incomplete: {missing} shards did not answer in time)"));
+    }
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Name, RoomSize};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn rendered(r: &Reply<'_>) -> String {
+        let mut out = vec![];
+        reply(r, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn events_are_the_lines_of_the_contract() {
+        let (bob, eve) = (name("bob"), name("eve"));
+        let events = [
+            (Event::Said { author: &bob, text: "hi: there" }, "bob: hi: there\n"),
+            (Event::Joined(&bob), "bob joined\n"),
+            (Event::Left(&bob), "bob left\n"),
+            (Event::Renamed { old: &bob, new: &eve }, "bob is now eve\n"),
+            (Event::Tally { joined: 12, left: 3 }, "12 joined, 3 left\n"),
+        ];
+        for (e, line) in events {
+            let mut out = vec![];
+            event(&e, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn lists_say_what_is_left_out() {
+        let rooms = [
+            RoomSize { name: name("main"), members: 12 },
+            RoomSize { name: name("den"), members: 2 },
+        ];
+        let all = Reply::Rooms { rooms: &rooms, more: 0, missing: 0 };
+        assert_eq!(rendered(&all), "Rooms - main (12), den (2)\n");
+        let cut = Reply::Users { names: &[name("a1"), name("b2")], more: 7, missing: 0 };
+        assert_eq!(rendered(&cut), "Users - a1, b2, … and 7 more\n");
+        let partial = Reply::Users { names: &[name("a1")], more: 0, missing: 1 };
+        assert!(rendered(&partial).contains("incomplete"));
+    }
+
+    #[test]
+    fn every_reply_is_whole_lines() {
+        let n = name("bob");
+        for r in [
+            Reply::Help,
+            Reply::YouAre(&n),
+            Reply::Missed(3),
+            Reply::TooLong { max: 400 },
+            Reply::NotUtf8,
+            Reply::Farewell,
+            Reply::Full,
+        ] {
+            assert!(rendered(&r).ends_with('\n'), "{r:?}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The one place where characters that could harm a reader's terminal are taken out.
+
+/// Whether all of `bytes` is printable ASCII: the usual case, decided without looking at single
+/// characters.
+#[inline]
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    // No early exit: this compiles to a few vector instructions for a whole message.
+    bytes.iter().fold(true, |plain, b| plain & (b.wrapping_sub(b' ') < 0x5f))
+}
+
+/// Whether `c` may reach another user: no control character but the tab, nothing that reorders the
+/// text around it.
+#[inline]
+fn is_harmless(c: char) -> bool {
+    let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c == '\t' || !(c.is_control() || reorders)
+}
+
+/// Whether every character of `text` may reach another user.
+#[inline]
+pub(super) fn is_clean(text: &str) -> bool {
+    is_plain(text.as_bytes()) || text.chars().all(is_harmless)
+}
+
+/// Puts what may reach another user of `text` into `out`, in place of what was there.
+pub(super) fn clean_into(text: &str, out: &mut String) {
+    out.clear();
+    out.extend(text.chars().filter(|&c| is_harmless(c)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cleaned(text: &str) -> String {
+        let mut out = "stale".to_owned();
+        clean_into(text, &mut out);
+        out
+    }
+
+    #[test]
+    fn terminal_controls_and_bidi_overrides_go_and_the_rest_stays() {
+        assert_eq!(cleaned("a\u{1b}[31mb\0\u{7f}\u{9b}c\u{85}"), "a[31mbc");
+        assert_eq!(cleaned("\u{202a}l\u{202e}r\u{2066}i\u{2069}"), "lri");
+        assert_eq!(cleaned("tab\tünï 日本 👩‍👩‍👧 العربية"), "tab\tünï 日本 👩‍👩‍👧 العربية");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_harmful_is_left_and_nothing_harmless_is_lost(text in ".*|[\\x00-\\xa0]*") {
+            let out = cleaned(&text);
+            prop_assert!(is_clean(&out));
+            prop_assert_eq!(is_clean(&text), out == text);
+            let bytes_ok = out.bytes().all(|b| b == b'\t' || (b >= 0x20 && b != 0x7f));
+            prop_assert!(bytes_ok);
+        }
+
+        #[test]
+        fn plain_means_printable_ascii(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert_eq!(is_plain(&bytes), bytes.iter().all(|b| (0x20..0x7f).contains(b)));
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Layer 5: the process. Starts the shards, accepts and places connections, and sees the server
+//! off.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use core_affinity::CoreId;
+use mio::net::TcpStream;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::core::placement::least_loaded;
+use crate::mesh::{Address, Mail, mesh};
+use crate::metrics::Snapshot;
+use crate::model::{Reply, ShardId};
+use crate::net::{Acceptor, Loads, refuse};
+use crate::proto::Wire;
+use crate::shard::{Parts, Shard};
+
+/// How often it is told that clients are turned away, at most.
+const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As it was told to.
+    Stopped,
+    /// At once, because it was told twice.
+    Cut,
+    /// Because a shard died.
+    Failed,
+}
+
+/// What a shard's thread has to say when it ends.
+type Farewell = (ShardId, Option<Snapshot>);
+
+/// A running server.
+#[derive(Debug)]
+struct Server {
+    addresses: Arc<[Address]>,
+    loads: Loads,
+    connections_max: u32,
+    drain_wait_max: Duration,
+    farewells: mpsc::UnboundedReceiver<Farewell>,
+    /// Shards that have not ended.
+    running: u16,
+    warned: Option<Instant>,
+    refused: u64,
+}
+
+/// Serves clients of `listener` until a signal says to stop.
+///
+/// # Errors
+/// When the operating system does not give us what a server needs.
+pub fn run(config: &Config, listener: TcpListener) -> io::Result<End> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let server = Server::start(config)?;
+    runtime.block_on(server.serve(listener))
+}
+
+/// Which core each shard is pinned to: the cores this process may use, in turn.
+#[must_use]
+pub fn cores_of_shards(config: &Config) -> Vec<Option<CoreId>> {
+    let cores = if config.pin { core_affinity::get_core_ids().unwrap_or_default() } else { vec![] };
+    let shards = usize::from(config.shards);
+    if cores.is_empty() {
+        return vec![None; shards];
+    }
+    cores.into_iter().cycle().map(Some).take(shards).collect()
+}
+
+impl Server {
+    fn start(config: &Config) -> io::Result<Self> {
+        let (mailboxes, addresses) = mesh(config.shards);
+        let loads = Loads::new(config.shards);
+        let (say_farewell, farewells) = mpsc::unbounded_channel();
+        let (seed, started) = (seed(), Instant::now());
+        let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
+        for ((id, mailbox), core) in shards {
+            let parts = Parts {
+                id,
+                mailbox,
+                addresses: Arc::clone(&addresses),
+                limits: config.limits.clone(),
+                loads: loads.clone(),
+                seed,
+                started,
+            };
+            let say_farewell = say_farewell.clone();
+            thread::Builder::new().name(format!("shard-{id}")).spawn(move || {
+                let snapshot = catch_unwind(AssertUnwindSafe(|| run_shard(parts, core)));
+                let snapshot = snapshot.unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+                if let Err(error) = &snapshot {
+                    error!(shard = %id, %error, "a shard died");
+                }
+                // Nobody listens any more when the server has been cut short.
+                let _ = say_farewell.send((id, snapshot.ok()));
+            })?;
+        }
+        Ok(Self {
+            addresses,
+            loads,
+            connections_max: config.connections_max,
+            drain_wait_max: config.drain_wait_max,
+            farewells,
+            running: config.shards,
+            warned: None,
+            refused: 0,
+        })
+    }
+
+    async fn serve(mut self, listener: TcpListener) -> io::Result<End> {
+        let mut acceptor = Acceptor::new(listener)?;
+        let mut stop = Stop::new()?;
+        loop {
+            tokio::select! {
+                streams = acceptor.accept() => {
+                    self.place(streams);
+                    tokio::task::yield_now().await;
+                }
+                signal = stop.asked() => {
+                    info!(signal, "stopping: no new connections, clients get what they are owed");
+                    break;
+                }
+                _ = self.farewells.recv() => return Ok(End::Failed),
+            }
+        }
+        drop(acceptor);
+        self.drain(&mut stop).await
+    }
+
+    /// Hands new connections to the shards that have the fewest.
+    fn place(&mut self, streams: Vec<TcpStream>) {
+        let mut batches: Vec<Vec<TcpStream>> = self.addresses.iter().map(|_| vec![]).collect();
+        for stream in streams {
+            if self.loads.total() >= self.connections_max {
+                self.refuse(stream);
+                continue;
+            }
+            let shard = least_loaded(self.loads.each());
+            self.loads.came(shard);
+            batches[shard.index()].push(stream);
+        }
+        for (address, batch) in self.addresses.iter().zip(batches) {
+            if !batch.is_empty() {
+                address.send(Mail::Connections(batch));
+            }
+        }
+    }
+
+    fn refuse(&mut self, stream: TcpStream) {
+        let mut line = vec![];
+        Wire::Line.render_reply(&Reply::Full, &mut line);
+        refuse(stream, &line);
+        self.refused += 1;
+        let now = Instant::now();
+        if self.warned.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
+            self.warned = Some(now);
+            let (max, refused) = (self.connections_max, self.refused);
+            warn!(connections_max = max, refused, "full: new connections are turned away");
+        }
+    }
+
+    /// Has all shards see their clients off, and waits for them, up to a limit.
+    async fn drain(&mut self, stop: &mut Stop) -> io::Result<End> {
+        for address in self.addresses.iter() {
+            address.send(Mail::Drain);
+        }
+        let too_late = tokio::time::sleep(self.drain_wait_max);
+        tokio::pin!(too_late);
+        while self.running > 0 {
+            tokio::select! {
+                Some((shard, snapshot)) = self.farewells.recv() => {
+                    let Some(snapshot) = snapshot else { return Ok(End::Failed) };
+                    self.running -= 1;
+                    info!("shard={shard} {snapshot}");
+                }
+                signal = stop.asked() => {
+                    warn!(signal, "told twice: stopping at once");
+                    return Ok(End::Cut);
+                }
+                () = &mut too_late => {
+                    let clients = self.loads.total();
+                    warn!(clients, "time is up: closing connections that have not read everything");
+                    return Ok(End::Stopped);
+                }
+            }
+        }
+        info!("stopped");
+        Ok(End::Stopped)
+    }
+}
+
+/// The body of a shard's thread.
+fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
+    if let Some(core) = core
+        && !core_affinity::set_for_current(core)
+        && parts.id == ShardId(0)
+    {
+        warn!(
+            "shards cannot be pinned to cores here, so they float; --no-pin says so from the start"
+        );
+    }
+    let mut runtime = runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build_local(runtime::LocalOptions::default())?;
+    runtime.block_on(async { Shard::new(parts)?.run().await })
+}
+
+/// The signals that say to stop.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next of them; its name.
+    async fn asked(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Something that is different at every start.
+fn seed() -> u64 {
+    ahash::RandomState::new().hash_one(std::process::id())
+}
+
+/// What to tell the user when the server cannot listen at `address`.
+#[must_use]
+pub fn explain_listen_error(error: &io::Error, address: SocketAddr) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "stop what listens there, or choose another --port",
+        io::ErrorKind::PermissionDenied => "choose a --port above 1023, or ask for the right",
+        io::ErrorKind::AddrNotAvailable => {
+            "choose an --ip of this machine, 0.0.0.0 or [::] for all"
+        }
+        _ => "choose another --ip or --port",
+    };
+    let what = match error.kind() {
+        io::ErrorKind::AddrInUse => "the address is already in use".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("cannot listen on {address}: {what}; {hint}")
+}

@@ -1,0 +1,329 @@
+//! Layer 4: one shard at work. The only place where core, mesh and net meet; the loop below is the
+//! whole of it.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use tokio::time::Sleep;
+use tracing::warn;
+
+use crate::core::Core;
+use crate::core::sink::{Sink, Taken};
+use crate::mesh::credit::Credit;
+use crate::mesh::{Address, Mail, Mailbox, Parcel};
+use crate::metrics::{MeshCounters, Snapshot};
+use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
+use crate::net::{Connections, Loads, Received};
+use crate::proto::Wire;
+
+/// Messages and new connections handled before clients get a turn.
+const MAIL_PER_TURN_MAX: usize = 1024;
+/// Messages on their way from one shard to another before input is left unread.
+const CREDIT_MAX: u32 = 4096;
+
+/// A shard and all it owns.
+#[derive(Debug)]
+pub struct Shard {
+    id: ShardId,
+    core: Core,
+    connections: Connections,
+    mailbox: Mailbox,
+    addresses: Arc<[Address]>,
+    credit: Credit,
+    /// Messages that have been taken from the mailbox and not yet handled, and who sent them.
+    inbox: VecDeque<(ShardId, std::vec::IntoIter<ShardMsg>)>,
+    draining: bool,
+    /// The kernel may have more readiness events than it has told.
+    more_events: bool,
+    started: Instant,
+    deadline: Pin<Box<Sleep>>,
+    mesh_counters: MeshCounters,
+    turns: u64,
+}
+
+/// What a shard is made from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Which of the shards.
+    pub id: ShardId,
+    /// Where its mail arrives.
+    pub mailbox: Mailbox,
+    /// Where all shards' mail goes, in order.
+    pub addresses: Arc<[Address]>,
+    /// What its sessions and rooms may cost.
+    pub limits: Limits,
+    /// Where it counts its connections.
+    pub loads: Loads,
+    /// Decides the order of guests' names; the same for all shards.
+    pub seed: u64,
+    /// When time began; the same for all shards.
+    pub started: Instant,
+}
+
+impl Shard {
+    /// A shard without connections. To be called in the runtime it will run in.
+    ///
+    /// # Errors
+    /// When the operating system has no readiness set for it.
+    pub fn new(parts: Parts) -> io::Result<Self> {
+        let Parts { id, mailbox, addresses, limits, loads, seed, started } = parts;
+        let shards = u16::try_from(addresses.len()).expect("as many addresses as shards");
+        Ok(Self {
+            id,
+            core: Core::new(id, shards, limits.clone(), seed),
+            connections: Connections::new(id, limits, loads)?,
+            mailbox,
+            addresses,
+            credit: Credit::new(shards, CREDIT_MAX),
+            inbox: VecDeque::new(),
+            draining: false,
+            more_events: false,
+            started,
+            deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            mesh_counters: MeshCounters::default(),
+            turns: 0,
+        })
+    }
+
+    /// Turn after turn, until the server has gone down and everyone is seen off. Meant to be the
+    /// runtime's root future: waking that from another thread takes no lock.
+    ///
+    /// # Errors
+    /// When the operating system no longer tells what is ready; the shard cannot go on then.
+    pub async fn run(mut self) -> io::Result<Snapshot> {
+        loop {
+            let now = self.now();
+            self.turns += 1;
+            self.take_mail(now);
+            self.serve_clients(now)?;
+            self.tick(now);
+            self.post();
+            self.core.flush(&mut Sockets(&mut self.connections), now);
+            self.close_ended(now);
+            if self.core.is_drained() && self.core.destinations().next().is_none() {
+                return Ok(self.snapshot());
+            }
+            if self.has_work() {
+                tokio::task::yield_now().await;
+            } else {
+                self.sleep().await?;
+            }
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::default().after(self.started.elapsed())
+    }
+
+    /// Handles what other shards and the acceptor have sent.
+    fn take_mail(&mut self, now: Moment) {
+        let mut budget = MAIL_PER_TURN_MAX;
+        while budget > 0 && !self.core.is_pressed() {
+            if let Some((from, messages)) = self.inbox.front_mut() {
+                let from = *from;
+                match messages.next() {
+                    Some(message) => {
+                        self.core.handle_message(from, message, now);
+                        self.credit.handled(from);
+                        budget -= 1;
+                    }
+                    None => drop(self.inbox.pop_front()),
+                }
+                continue;
+            }
+            match self.mailbox.take() {
+                Some(Mail::Parcel(Parcel { from, slip, messages })) => {
+                    self.credit.received(from, slip);
+                    self.inbox.push_back((from, messages.into_iter()));
+                }
+                Some(Mail::Connections(streams)) => {
+                    budget = budget.saturating_sub(streams.len());
+                    streams.into_iter().for_each(|stream| self.open(stream, now));
+                }
+                Some(Mail::Drain) => {
+                    self.draining = true;
+                    self.core.handle_drain(now);
+                }
+                None => break,
+            }
+        }
+    }
+
+    fn open(&mut self, stream: TcpStream, now: Moment) {
+        if self.draining {
+            self.connections.decline(stream);
+            return;
+        }
+        let wire = Wire::Line;
+        let slot = self.core.handle_open(wire, now);
+        if let Err(error) = self.connections.insert(slot, stream, wire) {
+            warn!(shard = %self.id, %error, "cannot watch a new connection, closing it");
+            self.core.handle_close(slot, CloseReason::HangUp, now);
+        }
+    }
+
+    /// Reads what clients have sent, and has the core handle it.
+    fn serve_clients(&mut self, now: Moment) -> io::Result<()> {
+        let core = &mut self.core;
+        self.more_events = self.connections.poll(|slot| core.handle_writable(slot))?;
+        while let Some(slot) = self.core.poll_resumed() {
+            self.connections.make_ready(slot);
+        }
+        if !self.credit.may_read_clients() {
+            self.mesh_counters.strained += 1;
+            return Ok(());
+        }
+        for _ in 0..self.connections.ready() {
+            if self.core.is_pressed() {
+                break;
+            }
+            if let Some(slot) = self.connections.next_ready()
+                && self.connections.contains(slot)
+            {
+                self.read(slot, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from the connection in `slot`, once, and handles the commands that have arrived.
+    fn read(&mut self, slot: Slot, now: Moment) {
+        if !self.core.may_read(slot) {
+            return;
+        }
+        let Received::Input(mut input) = self.connections.receive(slot) else {
+            self.core.handle_close(slot, CloseReason::HangUp, now);
+            self.connections.close(slot, true, now);
+            return;
+        };
+        let exhausted = loop {
+            if self.core.is_pressed() || !self.core.may_read(slot) {
+                break false;
+            }
+            match self.connections.decode(slot, &mut input) {
+                Some(command) => self.core.handle_command(slot, command, now),
+                None => break true,
+            }
+        };
+        if self.connections.keep(slot, input, exhausted) {
+            self.core.handle_end_of_input(slot, now);
+        } else if self.core.may_read(slot) {
+            self.connections.make_ready(slot);
+        }
+    }
+
+    fn tick(&mut self, now: Moment) {
+        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.core.handle_tick(now);
+            self.connections.handle_tick(now);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        [self.core.next_deadline(), self.connections.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Sends what this turn has for other shards: one parcel each, and one ring of the bell.
+    fn post(&mut self) {
+        self.credit.relax();
+        for shard in self.core.destinations() {
+            self.credit.used(shard, self.core.parcel_len(shard));
+        }
+        for address in self.addresses.iter() {
+            let to = address.shard();
+            let messages = self.core.poll_parcel(to);
+            if to == self.id || messages.is_none() && !self.credit.must_write(to) {
+                continue;
+            }
+            let messages = messages.unwrap_or_default();
+            self.mesh_counters.parcels += 1;
+            self.mesh_counters.messages += messages.len() as u64;
+            let parcel = Parcel { from: self.id, slip: self.credit.slip(to), messages };
+            self.mesh_counters.rings += u64::from(address.send(Mail::Parcel(parcel)));
+        }
+    }
+
+    /// Closes the connections of sessions that have ended.
+    fn close_ended(&mut self, now: Moment) {
+        while let Some((slot, reason)) = self.core.poll_closed() {
+            self.connections.close(slot, reason == CloseReason::HangUp, now);
+        }
+    }
+
+    /// Whether there is something to do that neither the kernel nor the bell will tell of.
+    fn has_work(&self) -> bool {
+        let may_read = self.credit.may_read_clients();
+        self.more_events
+            || !self.inbox.is_empty()
+            || self.core.is_dirty()
+            || self.core.destinations().next().is_some()
+            || (may_read && self.connections.ready() > 0)
+    }
+
+    /// Waits for readiness, the bell or a deadline, whichever is first.
+    async fn sleep(&mut self) -> io::Result<()> {
+        let deadline = self.next_deadline();
+        if let Some(Moment(at)) = deadline {
+            let at = self.started + Duration::from_millis(at);
+            if self.deadline.deadline().into_std() != at {
+                self.deadline.as_mut().reset(at.into());
+            }
+        }
+        let mut first = true;
+        let woken = poll_fn(|cx| {
+            let first = std::mem::take(&mut first);
+            if first && !self.mailbox.fall_asleep(cx.waker()) {
+                return Poll::Ready(Ok(()));
+            }
+            self.poll_woken(cx, first, deadline.is_some())
+        })
+        .await;
+        self.mailbox.wake_up();
+        woken
+    }
+
+    fn poll_woken(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: bool,
+        timed: bool,
+    ) -> Poll<io::Result<()>> {
+        // Whatever the kernel had to tell before this turn, the turn has asked for.
+        if let Poll::Ready(ready) = self.connections.poll_readiness(cx, first) {
+            return Poll::Ready(ready);
+        }
+        if self.mailbox.has_rung() || timed && self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            core: self.core.counters,
+            mesh: self.mesh_counters,
+            net: self.connections.counters,
+            turns: self.turns,
+        }
+    }
+}
+
+/// The sockets as the core sees them.
+struct Sockets<'a>(&'a mut Connections);
+
+impl Sink for Sockets<'_> {
+    #[inline]
+    fn write(&mut self, slot: Slot, bytes: &[u8]) -> Taken {
+        self.0.write(slot, bytes).map_or(Taken::Gone, Taken::Bytes)
+    }
+
+    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> Taken {
+        self.0.write_parts(slot, parts).map_or(Taken::Gone, Taken::Bytes)
+    }
+}

@@ -1,0 +1,163 @@
+//! Simulated clients: what they ask, how fast they read, what they have seen.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::IoSlice;
+
+use super::Rng;
+use crate::core::sink::{Sink, Taken};
+use crate::model::{CloseReason, Command, SessionId, Slot};
+
+/// A command with its texts.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    Help,
+    Rename(String),
+    Rooms,
+    Users,
+    Switch(String),
+    Enter(String),
+    Leave(String),
+    Say(String),
+    SayIn(String, String),
+    Quit,
+    EndOfInput,
+    Unknown,
+    TooLong,
+    NotUtf8(bool),
+}
+
+impl Ask {
+    /// The command; nothing for the end of input.
+    pub(super) fn command(&self) -> Option<Command<'_>> {
+        Some(match self {
+            Self::Help => Command::Help,
+            Self::Rename(name) => Command::Rename(name),
+            Self::Rooms => Command::Rooms,
+            Self::Users => Command::Users,
+            Self::Switch(room) => Command::Switch(room),
+            Self::Enter(room) => Command::Enter(room),
+            Self::Leave(room) => Command::Leave(room),
+            Self::Say(text) => Command::Say(text),
+            Self::SayIn(room, text) => Command::SayIn { room, text },
+            Self::Quit => Command::Quit,
+            Self::EndOfInput => return None,
+            Self::Unknown => Command::Unknown("/what"),
+            Self::TooLong => Command::TooLong,
+            Self::NotUtf8(last_strike) => Command::NotUtf8 { last_strike: *last_strike },
+        })
+    }
+}
+
+/// One connection and who is behind it.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) session: SessionId,
+    /// In several rooms at once.
+    pub(super) many_rooms: bool,
+    /// Bytes the connection holds between server and client.
+    pub(super) window: usize,
+    /// Does not read for now.
+    pub(super) stalled: bool,
+    /// What it wants, not yet handled.
+    pub(super) asks: VecDeque<Ask>,
+    /// Written by the server, not yet read.
+    unread: VecDeque<u8>,
+    /// The server was told that the window is full.
+    pub(super) refused: bool,
+    /// All it has read.
+    pub(super) seen: Vec<u8>,
+    /// Why the server ended the session, if it did.
+    pub(super) closed: Option<CloseReason>,
+    /// It has vanished without a word.
+    pub(super) vanished: bool,
+}
+
+impl Client {
+    pub(super) fn new(session: SessionId, rng: &mut Rng) -> Self {
+        Self {
+            session,
+            many_rooms: rng.one_in(5),
+            window: *rng.pick(&[40, 200, 1_000, 100_000]),
+            stalled: false,
+            asks: VecDeque::new(),
+            unread: VecDeque::new(),
+            refused: false,
+            seen: vec![],
+            closed: None,
+            vanished: false,
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.closed.is_none() && !self.vanished
+    }
+
+    /// Reads up to `max` bytes; whether the server may write again after it was refused.
+    pub(super) fn read(&mut self, max: usize) -> bool {
+        let count = max.min(self.unread.len());
+        self.seen.extend(self.unread.drain(..count));
+        count > 0 && std::mem::take(&mut self.refused)
+    }
+
+    pub(super) fn has_read_all(&self) -> bool {
+        self.vanished || self.unread.is_empty()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Taken {
+        if self.vanished {
+            return Taken::Gone;
+        }
+        let count = bytes.len().min(self.window - self.unread.len());
+        self.unread.extend(&bytes[..count]);
+        self.refused |= count < bytes.len();
+        Taken::Bytes(count)
+    }
+
+    /// A random wish; `n` makes messages unlike each other.
+    pub(super) fn wish(&self, rng: &mut Rng, n: u64) -> Ask {
+        let room = (*rng.pick(&["main", "den", "Den", "attic", "zoo"])).to_owned();
+        let name = (*rng.pick(&["bob", "BOB", "amy", "kim", "x", "Kim"])).to_owned();
+        if self.many_rooms && rng.one_in(2) {
+            let text = format!("m{n}@{}", room.to_ascii_lowercase());
+            return match rng.below(4) {
+                0 => Ask::Enter(room),
+                1 => Ask::Leave(room),
+                _ => Ask::SayIn(room, text),
+            };
+        }
+        match rng.below(32) {
+            0 => Ask::Help,
+            1..=4 => Ask::Rename(name),
+            5 => Ask::Rooms,
+            6 | 7 => Ask::Users,
+            8..=11 if self.many_rooms => Ask::Enter(room),
+            8..=11 => Ask::Switch(room),
+            12 => {
+                *rng.pick(&[Ask::Quit, Ask::EndOfInput, Ask::NotUtf8(true)].map(Box::new)).clone()
+            }
+            13 => Ask::Unknown,
+            14 => Ask::TooLong,
+            15 => Ask::NotUtf8(false),
+            _ if self.many_rooms => Ask::SayIn(room.clone(), format!("m{n}@{room}")),
+            _ => Ask::Say(format!("m{n} {}", "x".repeat(rng.below(60)))),
+        }
+    }
+}
+
+/// The connections of one shard.
+pub(super) struct Sockets<'a> {
+    pub(super) clients: &'a mut [Client],
+    pub(super) by_slot: &'a HashMap<Slot, usize>,
+}
+
+impl Sink for Sockets<'_> {
+    fn write(&mut self, slot: Slot, bytes: &[u8]) -> Taken {
+        assert!(!bytes.is_empty(), "a write of nothing");
+        self.clients[self.by_slot[&slot]].write(bytes)
+    }
+
+    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> Taken {
+        let all: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        self.write(slot, &all)
+    }
+}

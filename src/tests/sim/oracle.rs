@@ -1,0 +1,147 @@
+//! What should be: plain maps, filled from what homes decided, held against what clients saw.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::client::Client;
+use crate::core::journal::Entry;
+use crate::model::{Key, SessionId};
+
+/// A stay of one session in one room: the events it is to see.
+#[derive(Debug)]
+struct Stay {
+    room: Key,
+    /// Which of the rooms that have had this name.
+    life: usize,
+    /// The event after which it came in.
+    after: u64,
+    /// The last event it is to see, once that is known.
+    until: Option<u64>,
+}
+
+/// All decisions up to now.
+#[derive(Debug, Default)]
+pub(super) struct Oracle {
+    /// Events of every room, life after life; event `n` is at index `n - 1`.
+    rooms: HashMap<Key, Vec<Vec<String>>>,
+    stays: HashMap<SessionId, Vec<Stay>>,
+}
+
+impl Oracle {
+    pub(super) fn learn(&mut self, entry: Entry) {
+        match entry {
+            Entry::Founded(room) => self.rooms.entry(room).or_default().push(vec![]),
+            Entry::Event(room, seq, line) => {
+                let life = self.rooms.get_mut(&room).and_then(|lives| lives.last_mut());
+                let events = life.expect("events come after the founding");
+                events.push(line);
+                assert_eq!(events.len() as u64, seq, "events are numbered without a gap");
+            }
+            Entry::Entered(room, session, after) => {
+                let life = self.rooms[&room].len() - 1;
+                let stays = self.stays.entry(session).or_default();
+                assert!(stays.iter().all(|s| s.room != room || s.until.is_some()), "already in");
+                stays.push(Stay { room, life, after, until: None });
+            }
+            Entry::Left(room, session, until) => {
+                let stays = self.stays.get_mut(&session).expect("who leaves has come");
+                let stay = stays.iter_mut().find(|s| s.room == room && s.until.is_none());
+                stay.expect("who leaves is in").until = Some(until);
+            }
+        }
+    }
+
+    /// Rooms and how many are in them.
+    pub(super) fn members(&self) -> HashMap<Key, u32> {
+        let mut members = HashMap::new();
+        for stay in self.stays.values().flatten().filter(|s| s.until.is_none()) {
+            *members.entry(stay.room.clone()).or_default() += 1;
+        }
+        members
+    }
+
+    fn events_of(&self, stay: &Stay) -> impl Iterator<Item = &str> {
+        let events = &self.rooms[&stay.room][stay.life];
+        let until = stay.until.map_or(events.len(), |n| n as usize);
+        events[(stay.after as usize).min(until)..until].iter().map(String::as_str)
+    }
+
+    /// Checks that `client` saw what it should; all of it, if it has read to the end.
+    pub(super) fn check(&self, client: &Client) {
+        let seen = String::from_utf8(client.seen.clone()).expect("only UTF-8 is sent");
+        let whole = &seen[..seen.rfind('\n').map_or(0, |at| at + 1)];
+        let stays = self.stays.get(&client.session).map_or(&[][..], Vec::as_slice);
+        let complete = client.is_connected();
+        if client.many_rooms {
+            self.check_many(whole, stays, complete);
+        } else {
+            self.check_one(whole, stays, complete);
+        }
+    }
+
+    /// One room at a time: every line must be the next event of the room, or something private.
+    fn check_one(&self, seen: &str, stays: &[Stay], complete: bool) {
+        let mut stays = stays.iter();
+        let mut expected: VecDeque<&str> = VecDeque::new();
+        for line in seen.lines() {
+            if line.starts_with("You joined ") {
+                assert!(expected.is_empty(), "not seen before leaving: {expected:?}");
+                expected = self.events_of(stays.next().expect("a stay")).collect();
+            } else if let Some(missed) = missed(line) {
+                assert!(missed <= expected.len(), "told of more missed than there were");
+                expected.drain(..missed);
+            } else if !is_private(line) {
+                assert_eq!(expected.pop_front(), Some(line), "the next event");
+            }
+        }
+        if complete {
+            assert!(expected.is_empty(), "never seen: {expected:?}");
+            assert!(stays.next().is_none(), "a stay without a word");
+        }
+    }
+
+    /// Many rooms at a time: the messages of each room, told apart by what they say, must come in
+    /// its order.
+    fn check_many(&self, seen: &str, stays: &[Stay], complete: bool) {
+        let mut expected: HashMap<&str, VecDeque<&str>> = HashMap::new();
+        for stay in stays {
+            let said = self.events_of(stay).filter(|line| line.contains('@'));
+            expected.entry(stay.room.as_str()).or_default().extend(said);
+        }
+        let may_miss = seen.lines().any(|line| missed(line).is_some());
+        for line in seen.lines().filter(|line| line.contains('@')) {
+            let (_, room) = line.rsplit_once('@').expect("a room");
+            let room = room.to_ascii_lowercase();
+            let expected = expected.get_mut(room.as_str()).expect("a room it was in");
+            while may_miss && expected.front().is_some_and(|&next| next != line) {
+                expected.pop_front();
+            }
+            assert_eq!(expected.pop_front(), Some(line), "the next message of {room}");
+        }
+        if complete && !may_miss {
+            assert!(expected.values().all(VecDeque::is_empty), "never seen: {expected:?}");
+        }
+    }
+}
+
+/// How many messages `line` says were missed.
+fn missed(line: &str) -> Option<usize> {
+    let count = line.strip_prefix("Server is very busy and dropped ")?;
+    Some(count.strip_suffix(" messages, sorry!")?.parse().expect("a number"))
+}
+
+fn is_private(line: &str) -> bool {
+    [
+        "You ",
+        "Server ",
+        "  /",
+        "Users - ",
+        "Rooms - ",
+        "Name must",
+        "Room must",
+        "Unrecognized ",
+        "Messages ",
+    ]
+    .iter()
+    .any(|prefix| line.starts_with(prefix))
+        || line.ends_with(" is already taken")
+}

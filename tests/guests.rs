@@ -1,0 +1,45 @@
+//! Other people's programs as clients: what a person types into them is what the room reads.
+
+mod common;
+
+use std::process::Command;
+
+use common::program::Program;
+use common::{on_every_shard_count, people};
+
+#[test]
+fn netcat_can_chat() {
+    chat_with("nc");
+}
+
+#[test]
+fn telnet_can_chat() {
+    chat_with("telnet");
+}
+
+/// Chats through a program that takes an address and a port.
+fn chat_with(program: &str) {
+    on_every_shard_count(|server| {
+        let [mut amy] = people(server, ["amy"]);
+        let mut command = Command::new(program);
+        command.args([server.addr.ip().to_string(), server.addr.port().to_string()]);
+        let mut guest = Program::start(&mut command);
+        guest.expect("You joined main");
+        guest.type_line("/name guest");
+        let joined = amy.read_line();
+        let name = joined.strip_suffix(" joined").expect("the guest comes first");
+        amy.expect(&format!("{name} is now guest"));
+        guest.expect(&format!("{name} is now guest"));
+
+        guest.type_line("hello from here");
+        amy.expect("guest: hello from here");
+        guest.expect("guest: hello from here");
+        amy.send("héllo from there");
+        guest.expect("amy: héllo from there");
+
+        guest.type_line("/quit");
+        amy.expect("amy: héllo from there");
+        amy.expect("guest left");
+        guest.ended();
+    });
+}

@@ -1,0 +1,259 @@
+//! What may come over the wire, and what becomes of it: limits, bytes that are no text, telnet's
+//! own bytes, any chunking, and the ends of a connection. On 1, 2 and 8 shards.
+
+mod common;
+
+use std::slice;
+
+use common::{Client, Server, expect_quiet, introduced, on_every_shard_count, people};
+
+const TOO_LONG: &str = "Messages can only be 400 chars long";
+const NOT_UTF8: &str = "Messages must be valid UTF-8";
+
+#[test]
+fn blank_lines_mean_nothing() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        amy.send_bytes(b"\n\r\n   \n \t \r\n\n");
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn lines_may_end_like_on_any_system() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        amy.send_bytes(b"one\r\ntwo\n/name anna\r\n/users\r\n");
+        for line in ["amy: one", "amy: two", "amy is now anna", "Users - anna, bob"] {
+            amy.expect(line);
+        }
+        for line in ["amy: one", "amy: two", "amy is now anna"] {
+            bob.expect(line);
+        }
+        expect_quiet([&mut bob]);
+    });
+}
+
+#[test]
+fn a_message_may_have_400_characters_of_any_size() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        for character in ["x", "é", "日", "👋"] {
+            let longest = character.repeat(400);
+            amy.send_bytes(format!("{longest}\r\n").as_bytes());
+            amy.expect(&format!("amy: {longest}"));
+            bob.expect(&format!("amy: {longest}"));
+            assert_eq!(amy.ask(&format!("{longest}{character}")), TOO_LONG);
+        }
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn an_endless_line_is_refused_once() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        let endless = vec![b'x'; 3_000_000];
+        for _ in 0..2 {
+            amy.send_bytes(&endless);
+            amy.send_bytes(b"/quit\n");
+            amy.expect(TOO_LONG);
+        }
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn control_characters_and_bidi_overrides_are_taken_out() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        for (sent, heard) in [
+            ("a\u{1b}[31mred\u{1b}[0m", "a[31mred[0m"),
+            ("n\0u\u{7}l\u{8}l", "null"),
+            ("de\u{7f}l", "del"),
+            ("c\u{80}1\u{85}\u{9b}\u{9f}!", "c1!"),
+            ("\u{202a}r\u{202b}t\u{202c}l\u{202d}o\u{202e}", "rtlo"),
+            ("\u{2066}i\u{2067}s\u{2068}o\u{2069}", "iso"),
+            ("a\rb", "ab"),
+            ("x\u{3}\u{4}y", "xy"),
+            ("tab\tstays", "tab\tstays"),
+        ] {
+            amy.send(sent);
+            amy.expect(&format!("amy: {heard}"));
+            bob.expect(&format!("amy: {heard}"));
+        }
+        // A line of nothing else is blank.
+        amy.send("\u{1b}\u{202e}\0");
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn a_line_that_is_no_utf8_is_refused_and_the_connection_stays() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        let broken: [&[u8]; 5] =
+            [b"caf\xe9\n", b"\xc3\x28\n", b"\xed\xa0\x80\n", b"\xf0\x9f\x91\n", b"\xc0\xaf\r\n"];
+        for line in broken {
+            amy.send_bytes(line);
+            amy.expect(NOT_UTF8);
+            expect_quiet([&mut amy, &mut bob]);
+        }
+    });
+}
+
+#[test]
+fn three_lines_in_a_row_that_are_no_utf8_end_the_session() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        amy.send_bytes(b"\xfe1\n\xfe2\nfine\n\xfe1\n\xfe2\n/users\n\xfe1\n\xfe2\n\xfe3\nlost\n");
+        for line in [NOT_UTF8, NOT_UTF8, "amy: fine", NOT_UTF8, NOT_UTF8, "Users - amy, bob"] {
+            amy.expect(line);
+        }
+        for _ in 0..3 {
+            amy.expect(NOT_UTF8);
+        }
+        amy.closed();
+        bob.expect("amy: fine");
+        bob.expect("amy left");
+        expect_quiet([&mut bob]);
+    });
+}
+
+#[test]
+fn telnet_negotiation_vanishes() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        let input: &[u8] =
+            b"\xff\xfd\x06\xff\xfb\x1fhe\xff\xfa\x1f\x00\x50\n\x18\xff\xf0l\xff\xf1lo\xff\xfc\x01\
+              \r\n";
+        amy.send_bytes(input);
+        amy.expect("amy: hello");
+        bob.expect("amy: hello");
+        for byte in input {
+            amy.send_bytes(&[*byte]);
+        }
+        amy.expect("amy: hello");
+        bob.expect("amy: hello");
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn a_terminals_interrupt_and_end_of_text_end_the_session() {
+    let endings: [&[u8]; 6] =
+        [b"\xff\xf4", b"\xff\xf4\xff\xfd\x06", b"half a li\xff\xf4", b"\x04", b"\x03", b"\x04\r\n"];
+    on_every_shard_count(|server| {
+        let [mut bob] = people(server, ["bob"]);
+        for (index, ending) in endings.into_iter().enumerate() {
+            let name = format!("amy-{index}");
+            let mut amy = introduced(Client::connect(server), &name, slice::from_mut(&mut bob));
+            amy.send("last words");
+            amy.expect(&format!("{name}: last words"));
+            amy.send_bytes(ending);
+            amy.closed();
+            bob.expect(&format!("{name}: last words"));
+            bob.expect(&format!("{name} left"));
+            expect_quiet([&mut bob]);
+        }
+    });
+}
+
+#[test]
+fn any_chunking_gives_the_same_conversation() {
+    const SCRIPT: &str = "/name NAME\r\nhéllo wörld 👋\n\n/users\n/namely\n\u{1b}[1mbold\n\
+                          /join NAME-room\n日本\r\n/users\n/name NAME\nhalf a line";
+    const ANSWERS: [&str; 10] = [
+        "GUEST is now NAME",
+        "NAME: héllo wörld 👋",
+        "Users - NAME",
+        "Unrecognized command /namely, try /help",
+        "NAME: [1mbold",
+        "You joined NAME-room",
+        "NAME: 日本",
+        "Users - NAME",
+        "NAME is already taken",
+        "NAME: half a line",
+    ];
+    on_every_shard_count(|server| {
+        for chunk_bytes in [1, 2, 3, 5, 7, 64, SCRIPT.len()] {
+            let name = format!("by-{chunk_bytes:03}");
+            let answers = conversation(server, SCRIPT, &name, chunk_bytes);
+            assert_eq!(answers, ANSWERS, "in chunks of {chunk_bytes} bytes");
+        }
+    });
+}
+
+/// Sends the script in chunks of this many bytes, under a name of its own, ends the input, and
+/// returns all that was answered after the greeting, with the names taken out again.
+fn conversation(server: &Server, script: &str, name: &str, chunk_bytes: usize) -> Vec<String> {
+    let mut client = Client::greeted(server);
+    let guest = client.name().to_owned();
+    let script = script.replace("NAME", name).into_bytes();
+    for chunk in script.chunks(chunk_bytes) {
+        client.send_bytes(chunk);
+    }
+    client.half_close();
+    let answers = std::iter::from_fn(|| client.read_line_or_end());
+    answers.map(|line| line.replace(name, "NAME").replace(&guest, "GUEST")).collect()
+}
+
+#[test]
+fn many_lines_in_one_packet_are_all_told_in_order() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        let lines: Vec<String> = (0..2_000).map(|it| format!("line {it}")).collect();
+        amy.send_bytes(format!("{}\n", lines.join("\n")).as_bytes());
+        for line in &lines {
+            amy.expect(&format!("amy: {line}"));
+            bob.expect(&format!("amy: {line}"));
+        }
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn the_end_of_input_ends_the_session_after_all_is_answered() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        amy.send_bytes(b"one\n/users\n/name anna\ntwo");
+        amy.half_close();
+        for line in ["amy: one", "Users - amy, bob", "amy is now anna", "anna: two"] {
+            amy.expect(line);
+        }
+        amy.closed();
+        for line in ["amy: one", "amy is now anna", "anna: two", "anna left"] {
+            bob.expect(line);
+        }
+        expect_quiet([&mut bob]);
+    });
+}
+
+#[test]
+fn an_unfinished_command_before_the_end_of_input_counts() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        amy.send_bytes(b"/name anna");
+        amy.half_close();
+        amy.expect("amy is now anna");
+        amy.closed();
+        bob.expect("amy is now anna");
+        bob.expect("anna left");
+        expect_quiet([&mut bob]);
+    });
+}
+
+#[test]
+fn somebody_who_hangs_up_has_left() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob, eve] = people(server, ["amy", "bob", "eve"]);
+        // Closing a socket with something still to read resets the connection.
+        amy.send("unread by eve");
+        amy.expect("amy: unread by eve");
+        drop(eve);
+        amy.expect("eve left");
+        bob.expect("amy: unread by eve");
+        bob.expect("eve left");
+        expect_quiet([&mut bob, &mut amy]);
+    });
+}

@@ -1,0 +1,119 @@
+//! Hubbub's chores, in Rust so that they need nothing but a toolchain: `cargo xtask test` installs
+//! what the tests need and runs every check there is, in the order in which failures are cheapest.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to its terminal")]
+
+mod packages;
+mod steps;
+
+use std::process::ExitCode;
+
+use steps::{STEPS, Step};
+
+/// What `cargo xtask` alone and `--help` say.
+const USAGE: &str = "\
+Hubbub's chores
+
+Usage:
+  cargo xtask test            install what the tests need, then run every step below
+  cargo xtask test NAME...    run only these steps
+  cargo xtask test --list     show the steps and the commands behind them
+  cargo xtask --help          show this
+";
+
+/// Exit code of a command line that makes no sense, as clap and most tools have it.
+const EXIT_USAGE: u8 = 2;
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+enum Request {
+    /// Explain the chores.
+    Help,
+    /// Show the steps of `test`.
+    List,
+    /// Run these steps, in this order.
+    Test(Vec<&'static Step>),
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match parse(&args) {
+        Ok(Request::Help) => {
+            print!("{USAGE}\nSteps:\n{}", steps::list());
+            ExitCode::SUCCESS
+        }
+        Ok(Request::List) => {
+            print!("{}", steps::list());
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Test(chosen)) => steps::run(&chosen),
+        Err(message) => {
+            eprintln!("{message}\n\n{USAGE}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Turns the arguments after the program's name into a request, or into a sentence on what is
+/// wrong with them.
+fn parse(args: &[&str]) -> Result<Request, String> {
+    let Some((chore, rest)) = args.split_first() else { return Ok(Request::Help) };
+    if args.iter().any(|arg| matches!(*arg, "-h" | "--help" | "help")) {
+        return Ok(Request::Help);
+    }
+    if *chore != "test" {
+        return Err(format!("There is no chore called `{chore}`."));
+    }
+    if rest == ["--list"] {
+        return Ok(Request::List);
+    }
+    if let Some(flag) = rest.iter().find(|arg| arg.starts_with('-')) {
+        return Err(format!("`cargo xtask test` does not know `{flag}` here."));
+    }
+    if rest.is_empty() {
+        return Ok(Request::Test(STEPS.iter().collect()));
+    }
+    rest.iter().map(|name| steps::find(name)).collect::<Result<_, _>>().map(Request::Test)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_and_help_teach() {
+        for args in [&[][..], &["--help"], &["-h"], &["test", "--help"], &["help"]] {
+            assert_eq!(parse(args), Ok(Request::Help), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn test_alone_runs_every_step_in_order() {
+        assert_eq!(parse(&["test"]), Ok(Request::Test(STEPS.iter().collect())));
+    }
+
+    #[test]
+    fn named_steps_run_in_the_order_given() {
+        let Ok(Request::Test(chosen)) = parse(&["test", "clippy", "fmt"]) else {
+            panic!("two good names were refused")
+        };
+        assert_eq!(chosen.iter().map(|step| step.name).collect::<Vec<_>>(), ["clippy", "fmt"]);
+    }
+
+    #[test]
+    fn list_is_only_a_list() {
+        assert_eq!(parse(&["test", "--list"]), Ok(Request::List));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (args, culprit) in [
+            (&["tset"][..], "tset"),
+            (&["test", "--lists"], "--lists"),
+            (&["test", "fmt", "clipy"], "clipy"),
+        ] {
+            let message = parse(args).expect_err("a mistake was accepted");
+            assert!(message.contains(culprit), "{message}");
+        }
+    }
+}

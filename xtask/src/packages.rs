@@ -1,0 +1,136 @@
+//! The programs the tests drive, and their installation where that is possible.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use crate::steps::succeed;
+
+/// A program that a test starts, and where it comes from.
+struct Needed {
+    /// The program's name.
+    program: &'static str,
+    /// The Debian package that has it.
+    package: &'static str,
+    /// What the tests do with it.
+    purpose: &'static str,
+}
+
+/// Every program beyond the toolchain and a shell.
+const NEEDED: &[Needed] = &[
+    Needed { program: "strace", package: "strace", purpose: "makes accept fail on purpose" },
+    Needed { program: "nc", package: "netcat-openbsd", purpose: "a real client" },
+    Needed { program: "telnet", package: "telnet", purpose: "a real client that negotiates" },
+];
+
+/// How root's commands can be run here.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Root {
+    /// We are root.
+    Already,
+    /// `sudo` works without asking for a password.
+    Sudo,
+    /// Not at all.
+    No,
+}
+
+/// Installs the packages of the programs that are missing, or says which ones to install.
+pub(crate) fn install_missing() -> Result<(), String> {
+    let missing: Vec<&Needed> = NEEDED.iter().filter(|it| !is_installed(it.program)).collect();
+    if missing.is_empty() {
+        println!(
+            "All there: {}",
+            NEEDED.iter().map(|it| it.program).collect::<Vec<_>>().join(", ")
+        );
+        return Ok(());
+    }
+    for it in &missing {
+        println!("Missing: {} ({}), in the package {}", it.program, it.purpose, it.package);
+    }
+    let packages: Vec<&str> = missing.iter().map(|it| it.package).collect();
+    let root = root();
+    if root == Root::No || !is_installed("apt-get") {
+        return Err(format!("as root, please run: {}", apt_install(&packages)));
+    }
+    // A fresh container has no package lists at all and an old machine's are stale: both show in a
+    // first attempt that fails, and only then is the download worth its time.
+    if apt(root, &["install", "-y"], &packages).is_err() {
+        apt(root, &["update"], &[]).map_err(|why| format!("apt-get update: {why}"))?;
+        apt(root, &["install", "-y"], &packages)
+            .map_err(|why| format!("apt-get install: {why}"))?;
+    }
+    match missing.iter().find(|it| !is_installed(it.program)) {
+        Some(it) => Err(format!("{} is installed, yet there is no {}", it.package, it.program)),
+        None => Ok(()),
+    }
+}
+
+/// The command line that installs everything.
+pub(crate) fn install_line() -> String {
+    apt_install(&NEEDED.iter().map(|it| it.package).collect::<Vec<_>>())
+}
+
+/// Whether a program can be found on the search path.
+pub(crate) fn is_installed(program: &str) -> bool {
+    is_installed_in(program, &env::var_os("PATH").unwrap_or_default())
+}
+
+/// Whether one of these directories has an executable file of this name.
+fn is_installed_in(program: &str, search_path: &OsStr) -> bool {
+    env::split_paths(search_path).any(|dir| {
+        fs::metadata(dir.join(program))
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// Finds out how to become root. The owner of our own entry under `/proc` is who we are.
+fn root() -> Root {
+    if fs::metadata("/proc/self").is_ok_and(|us| us.uid() == 0) {
+        return Root::Already;
+    }
+    let sudo = Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status();
+    if sudo.is_ok_and(|status| status.success()) { Root::Sudo } else { Root::No }
+}
+
+/// Runs `apt-get` as root, without questions.
+fn apt(root: Root, action: &[&str], packages: &[&str]) -> Result<(), String> {
+    let mut words = match root {
+        Root::Sudo => vec!["sudo", "-n"],
+        Root::Already | Root::No => vec![],
+    };
+    words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    succeed(Command::new(words[0]).args(&words[1..]).args(action).args(packages))
+}
+
+/// The command line that installs these packages.
+fn apt_install(packages: &[&str]) -> String {
+    format!("apt-get install -y {}", packages.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_an_executable_file_on_the_path() {
+        let dir = env::temp_dir().join(format!("xtask-path-{}", std::process::id()));
+        fs::create_dir_all(dir.join("folder")).expect("a folder in the temporary directory");
+        for (name, mode) in [("runs", 0o755), ("rests", 0o644)] {
+            fs::write(dir.join(name), "").expect("a file in it");
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode))
+                .expect("its mode");
+        }
+        let path = env::join_paths([env::temp_dir().as_path(), &dir]).expect("a search path");
+        let found = ["runs", "rests", "folder", "absent"].map(|it| is_installed_in(it, &path));
+        fs::remove_dir_all(&dir).expect("the folder to go");
+        assert_eq!(found, [true, false, false, false]);
+    }
+
+    #[test]
+    fn the_install_line_names_every_package() {
+        for it in NEEDED {
+            assert!(install_line().contains(it.package), "{}", it.package);
+        }
+    }
+}
