@@ -8,13 +8,16 @@ use crate::model::Limits;
 
 /// Buffers larger than this are given back to the allocator instead of being kept for the next log.
 const SPARE_BYTES_MAX: usize = 64 << 10;
-/// Buffers kept for the next logs. An idle room then holds none, and a busy one never waits for the
-/// allocator.
-const SPARES_MAX: usize = 64;
+/// Bytes kept in buffers for the next logs. An idle room then holds none, and a busy one never waits
+/// for the allocator.
+const SPARES_BYTES_MAX: usize = 8 << 20;
 
 /// Buffers of logs that have become empty, for those that will need one next.
 #[derive(Debug, Default)]
-pub struct Spares(Vec<Frames>);
+pub struct Spares {
+    frames: Vec<Frames>,
+    bytes: usize,
+}
 
 /// Frames end to end, and where each ends.
 #[derive(Debug, Default)]
@@ -71,7 +74,7 @@ impl Log {
     /// Bytes of memory the log holds.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.frames.bytes.capacity() + self.frames.ends.capacity() * size_of::<u64>()
+        self.frames.held_bytes()
     }
 
     /// Appends the frame that `render` writes, then evicts the oldest frames that are over the
@@ -84,7 +87,7 @@ impl Log {
         render: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.frames.bytes.capacity() == 0 {
-            self.frames = spares.0.pop().unwrap_or_default();
+            self.frames = spares.take();
         }
         render(&mut self.frames.bytes);
         self.frames.ends.push_back(self.end_bytes());
@@ -155,12 +158,34 @@ impl Log {
     pub fn release(&mut self, spares: &mut Spares) {
         (self.first, self.start) = (self.head(), self.end_bytes());
         self.base = self.start;
-        let mut frames = std::mem::take(&mut self.frames);
-        if frames.bytes.capacity() <= SPARE_BYTES_MAX && spares.0.len() < SPARES_MAX {
+        spares.keep(std::mem::take(&mut self.frames));
+    }
+}
+
+impl Spares {
+    #[inline]
+    fn take(&mut self) -> Frames {
+        let frames = self.frames.pop().unwrap_or_default();
+        self.bytes -= frames.held_bytes();
+        frames
+    }
+
+    #[inline]
+    fn keep(&mut self, mut frames: Frames) {
+        let bytes = frames.held_bytes();
+        if bytes <= SPARE_BYTES_MAX && self.bytes + bytes <= SPARES_BYTES_MAX {
             frames.bytes.clear();
             frames.ends.clear();
-            spares.0.push(frames);
+            self.bytes += bytes;
+            self.frames.push(frames);
         }
+    }
+}
+
+impl Frames {
+    #[inline]
+    fn held_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u64>()
     }
 }
 

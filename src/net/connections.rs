@@ -240,10 +240,8 @@ impl Connections {
     #[inline]
     pub fn decode(&mut self, slot: Slot, input: &mut Range<usize>) -> Option<Command<'_>> {
         let connection = self.table[slot as usize].as_mut().expect("a connection that is read");
-        let bytes = &self.buffer[input.clone()];
-        let decoded = connection.decoder.next(bytes, &self.limits, &mut self.clean);
-        input.start += decoded.taken;
-        decoded.command
+        let bytes = &self.buffer[..input.end];
+        connection.decoder.next(bytes, &mut input.start, &self.limits, &mut self.clean)
     }
 
     /// Keeps `input`, a part of the buffer, until the connection in `slot` is read again. Unless

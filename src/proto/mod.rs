@@ -18,15 +18,6 @@ pub enum Wire {
     Line,
 }
 
-/// What a [`Decoder`] found at the start of its input.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Decoded<'a> {
-    /// How many bytes are done with, the command's and any before it that mean nothing.
-    pub taken: usize,
-    /// The command, or nothing when what is left is no complete one.
-    pub command: Option<Command<'a>>,
-}
-
 /// Turns one connection's input into commands. Holds no input itself: what is unfinished is offered
 /// again, with more.
 #[derive(Debug)]
@@ -81,17 +72,21 @@ impl Decoder {
         }
     }
 
-    /// The first command in `input`. Texts are borrowed from it, or from `clean` when something had
-    /// to be taken out.
+    /// The next command in `input` from `at` on, which is moved behind it and anything before it
+    /// that means nothing; nothing if what is left is no complete one. Texts are borrowed from
+    /// `input`, or from `clean` when something had to be taken out.
+    // Where the next one starts is not part of what is returned because that would have every
+    // command copied on its way to the core.
     #[inline]
     pub fn next<'a>(
         &mut self,
         input: &'a [u8],
+        at: &mut usize,
         limits: &Limits,
         clean: &'a mut String,
-    ) -> Decoded<'a> {
+    ) -> Option<Command<'a>> {
         match self {
-            Self::Line(decoder) => decoder.next(input, limits, clean),
+            Self::Line(decoder) => decoder.next(input, at, limits, clean),
         }
     }
 }

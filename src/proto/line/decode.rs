@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use super::telnet::Telnet;
 use crate::model::{Command, Limits};
-use crate::proto::{Decoded, sanitize};
+use crate::proto::sanitize;
 
 const END_OF_TEXT: u8 = 3;
 const END_OF_TRANSMISSION: u8 = 4;
@@ -49,52 +49,57 @@ impl Decoder {
         self.telnet.filter(buffer, arrived)
     }
 
+    #[inline]
     pub(in crate::proto) fn next<'a>(
         &mut self,
         input: &'a [u8],
+        at: &mut usize,
         limits: &Limits,
         clean: &'a mut String,
-    ) -> Decoded<'a> {
-        let mut taken = 0;
+    ) -> Option<Command<'a>> {
         loop {
-            let rest = &input[taken..];
+            let rest = &input[*at..];
             // A terminal in character mode sends these by themselves, with no line end to wait for.
-            if matches!(rest.first(), Some(&(END_OF_TEXT | END_OF_TRANSMISSION)))
-                && !self.discarding
-            {
-                return Decoded { taken: taken + 1, command: Some(Command::Quit) };
+            let ends = matches!(rest.first(), Some(&(END_OF_TEXT | END_OF_TRANSMISSION)));
+            if ends && !self.discarding {
+                *at += 1;
+                return Some(Command::Quit);
             }
             let Some(end) = memchr(b'\n', rest) else {
-                return self.unfinished(taken, rest, limits);
+                return self.unfinished(rest, at, limits);
             };
-            taken += end + 1;
+            *at += end + 1;
             if std::mem::take(&mut self.discarding) {
                 continue;
             }
-            let command = match self.line(&rest[..end], limits, clean) {
+            return Some(match self.line(&rest[..end], limits, clean) {
                 Line::Blank => continue,
                 Line::Refused(command) => command,
                 Line::Text(text) => parse(text, limits),
                 Line::Cleaned => parse(clean, limits),
-            };
-            return Decoded { taken, command: Some(command) };
+            });
         }
     }
 
-    /// What to do about input that ends inside a line, `taken` bytes after its start.
-    fn unfinished<'a>(&mut self, taken: usize, rest: &[u8], limits: &Limits) -> Decoded<'a> {
-        let all = taken + rest.len();
-        if self.telnet == Telnet::Interrupted {
-            return Decoded { taken: all, command: Some(Command::Quit) };
+    /// What to do about `rest`, which starts at `at` and ends inside a line.
+    #[inline]
+    fn unfinished<'a>(
+        &mut self,
+        rest: &[u8],
+        at: &mut usize,
+        limits: &Limits,
+    ) -> Option<Command<'a>> {
+        let interrupted = self.telnet == Telnet::Interrupted;
+        let too_long = rest.len() > line_bytes_max(limits);
+        if !(interrupted || self.discarding || too_long) {
+            return None;
         }
-        if self.discarding {
-            return Decoded { taken: all, command: None };
+        *at += rest.len();
+        if interrupted {
+            return Some(Command::Quit);
         }
-        if rest.len() > line_bytes_max(limits) {
-            self.discarding = true;
-            return Decoded { taken: all, command: Some(Command::TooLong) };
-        }
-        Decoded { taken, command: None }
+        let told = std::mem::replace(&mut self.discarding, true);
+        (!told).then_some(Command::TooLong)
     }
 
     #[inline]
@@ -165,7 +170,8 @@ mod tests {
             let end = decoder.admit(&mut buffer, new..new + chunk.len());
             buffer.truncate(end);
             loop {
-                let Decoded { taken, command } = decoder.next(&buffer, &limits, &mut clean);
+                let mut taken = 0;
+                let command = decoder.next(&buffer, &mut taken, &limits, &mut clean);
                 let command = command.map(|c| format!("{c:?}"));
                 buffer.drain(..taken);
                 let Some(command) = command else { break };
