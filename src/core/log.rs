@@ -8,8 +8,8 @@ use crate::model::Limits;
 
 /// Buffers larger than this are given back to the allocator instead of being kept for the next log.
 const SPARE_BYTES_MAX: usize = 64 << 10;
-/// Bytes kept in buffers for the next logs. An idle room then holds none, and a busy one never waits
-/// for the allocator.
+/// Bytes kept in buffers for the next logs. An idle room then holds none, and a busy one never
+/// waits for the allocator.
 const SPARES_BYTES_MAX: usize = 8 << 20;
 
 /// Buffers of logs that have become empty, for those that will need one next.
