@@ -10,24 +10,21 @@ use crate::core::room::RoomIndex;
 use crate::core::session::{Gate, Request};
 use crate::core::timers::Timer;
 use crate::model::{
-    CloseReason, Command, Event, Key, Moment, Name, Reply, SessionId, ShardMsg, Slot,
+    CloseReason, Command, Event, Key, Moment, Name, Reply, SessionId, ShardId, ShardMsg, Slot,
 };
 
 impl Core {
     /// A command of the session in `slot`, for which [`Core::may_read`] holds.
-    #[inline]
     pub fn handle_command(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
         match command {
             Command::Say(text) => match self.sessions[slot].current_room() {
                 Some(room) => self.say(slot, room, text),
                 None => self.reply(slot, &Reply::NotInRoom),
             },
-            other => self.handle_rare_command(slot, other, now),
-        }
-    }
-
-    fn handle_rare_command(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
-        match command {
+            Command::SayIn { room, text } => match self.room_of(slot, room) {
+                Some(room) => self.say(slot, room, text),
+                None => self.reply(slot, &Reply::NotInRoom),
+            },
             Command::Help => self.reply(slot, &Reply::Help),
             Command::Rename(name) => self.rename(slot, name, now),
             Command::Rooms => self.list_rooms(slot, now),
@@ -39,11 +36,6 @@ impl Core {
                     self.close_gate(slot, Request::Leave);
                     self.leave(slot, &[room], now);
                 }
-                None => self.reply(slot, &Reply::NotInRoom),
-            },
-            Command::Say(text) => self.handle_command(slot, Command::Say(text), now),
-            Command::SayIn { room, text } => match self.room_of(slot, room) {
-                Some(room) => self.say(slot, room, text),
                 None => self.reply(slot, &Reply::NotInRoom),
             },
             Command::Quit => self.begin_close(slot, CloseReason::Quit, now),
@@ -186,7 +178,7 @@ impl Core {
     /// Takes the session in `slot` out of all tables, this shard's and others'.
     pub(super) fn forget(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         let id = self.sessions.id(slot);
-        let mut homes: SmallVec<[(Key, crate::model::ShardId); 1]> = SmallVec::new();
+        let mut homes: SmallVec<[(Key, ShardId); 1]> = SmallVec::new();
         while let Some(&membership) = self.sessions[slot].rooms.last() {
             let room = &self.rooms[membership.room];
             if !membership.leaving {

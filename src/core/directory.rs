@@ -3,6 +3,7 @@
 
 use crate::core::Core;
 use crate::core::gather::{Gather, List, contribute_rooms, contribute_users};
+use crate::core::room::Room;
 use crate::core::session::{Gate, Request};
 use crate::core::timers::Timer;
 use crate::model::{Key, Moment, Name, Reply, ReqId, RoomSize, SessionId, ShardId, ShardMsg, Slot};
@@ -14,7 +15,7 @@ impl Core {
     }
 
     pub(super) fn rooms_query(&mut self, session: SessionId, req: ReqId, now: Moment) {
-        let size = |room: &crate::core::room::Room| {
+        let size = |room: &Room| {
             let members = room.home.as_ref()?.total;
             Some(RoomSize { name: room.name.clone(), members })
         };

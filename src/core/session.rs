@@ -1,5 +1,7 @@
 //! A user's presence on its shard: name, rooms, what it is owed, and whether it may ask for more.
 
+use std::collections::VecDeque;
+
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -102,14 +104,14 @@ pub struct Sessions {
     table: Slab<Session>,
     generations: u32,
     /// Sessions to be served apart from their feeds.
-    pub queue: std::collections::VecDeque<Slot>,
+    pub queue: VecDeque<Slot>,
 }
 
 impl Sessions {
     /// None yet, on `shard`.
     #[must_use]
     pub fn new(shard: ShardId) -> Self {
-        Self { shard, table: Slab::new(), generations: 0, queue: Default::default() }
+        Self { shard, table: Slab::new(), generations: 0, queue: VecDeque::new() }
     }
 
     /// Adds a session that is in no room.

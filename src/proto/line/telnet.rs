@@ -51,7 +51,8 @@ impl Telnet {
             buffer[end] = byte;
             end += 1;
         };
-        for byte in buffer[arrived].to_vec() {
+        let arrived = buffer[arrived].to_vec();
+        for byte in arrived {
             *self = match (*self, byte) {
                 (Self::Text, IAC) => Self::Command,
                 (Self::Text, _) => {
