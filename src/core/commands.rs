@@ -100,15 +100,7 @@ impl Core {
     }
 
     fn switch(&mut self, slot: Slot, text: &str, now: Moment) {
-        let Ok(name) = Name::new(text) else {
-            self.reply(slot, &Reply::RoomInvalid);
-            return;
-        };
-        if let Some(room) = self.room_of(slot, text) {
-            let name = self.rooms[room].name.clone();
-            self.reply(slot, &Reply::YouAreIn(&name));
-            return;
-        }
+        let Some(name) = self.room_to_enter(slot, text) else { return };
         let rooms: SmallVec<[RoomIndex; 1]> =
             self.sessions[slot].rooms.iter().map(|m| m.room).collect();
         if rooms.is_empty() {
@@ -121,18 +113,26 @@ impl Core {
 
     fn enter_another(&mut self, slot: Slot, text: &str, now: Moment) {
         let max = self.limits.session_rooms_max;
-        let Ok(name) = Name::new(text) else {
-            self.reply(slot, &Reply::RoomInvalid);
-            return;
-        };
-        if let Some(room) = self.room_of(slot, text) {
-            let name = self.rooms[room].name.clone();
-            self.reply(slot, &Reply::YouAreIn(&name));
-        } else if self.sessions[slot].rooms.len() >= max {
+        let Some(name) = self.room_to_enter(slot, text) else { return };
+        if self.sessions[slot].rooms.len() >= max {
             self.reply(slot, &Reply::TooManyRooms { max });
         } else {
             self.enter(slot, name, now);
         }
+    }
+
+    /// The room named `text`, unless the session in `slot` cannot enter it and is told so.
+    fn room_to_enter(&mut self, slot: Slot, text: &str) -> Option<Name> {
+        let Ok(name) = Name::new(text) else {
+            self.reply(slot, &Reply::RoomInvalid);
+            return None;
+        };
+        if let Some(room) = self.room_of(slot, text) {
+            let name = self.rooms[room].name.clone();
+            self.reply(slot, &Reply::YouAreIn(&name));
+            return None;
+        }
+        Some(name)
     }
 
     /// Asks the home of `room` to let the session in `slot` in.

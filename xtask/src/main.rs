@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to its terminal")]
 
 mod packages;
+mod programs;
 mod steps;
 
 use std::process::ExitCode;

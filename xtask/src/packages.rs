@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use crate::steps::succeed;
+use crate::programs::succeed;
 
 /// A program that a test starts, and where it comes from.
 struct Needed {

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::packages;
+use crate::programs::succeed;
 
 /// One check, with the name under which it can be run alone.
 #[derive(Debug, PartialEq)]
@@ -190,15 +191,6 @@ fn cargo() -> Command {
     cargo
 }
 
-/// Runs a command on our own terminal and makes a failure a sentence.
-pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(status.to_string()),
-        Err(error) => Err(format!("{} did not start: {error}", command.get_program().display())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,13 +226,5 @@ mod tests {
         let table =
             "  fmt           1.2 s\n  deny          0.2 s  skipped\n  all           1.5 s\n";
         assert_eq!(summary(&done), table);
-    }
-
-    #[test]
-    fn a_failing_command_says_how() {
-        assert_eq!(succeed(&mut Command::new("true")), Ok(()));
-        assert_eq!(succeed(&mut Command::new("false")), Err("exit status: 1".to_owned()));
-        let missing = succeed(&mut Command::new("no-such-program")).expect_err("it started");
-        assert!(missing.starts_with("no-such-program did not start"), "{missing}");
     }
 }
