@@ -46,6 +46,13 @@ struct Connection {
     queued: bool,
 }
 
+/// A connection that has been closed by us.
+#[derive(Debug)]
+struct Lingering {
+    stream: TcpStream,
+    until: Moment,
+}
+
 /// The connections of one shard, by slot.
 #[derive(Debug)]
 pub struct Connections {
@@ -54,7 +61,8 @@ pub struct Connections {
     events: Events,
     table: Vec<Option<Connection>>,
     /// Closed by us, not yet by the client: closed for good when it is, or when its time is up.
-    lingering: Slab<TcpStream>,
+    lingering: Slab<Lingering>,
+    /// When to look whose time is up; the places of those who have gone may be others' by then.
     deadlines: VecDeque<(Moment, usize)>,
     ready: VecDeque<Slot>,
     /// Where input is decoded, of whichever connection is being read.
@@ -270,14 +278,15 @@ impl Connections {
             self.loads.went(self.shard);
             return;
         }
-        entry.insert(connection.stream);
-        self.deadlines.push_back((now.after(LINGER_MAX), key));
+        let until = now.after(LINGER_MAX);
+        entry.insert(Lingering { stream: connection.stream, until });
+        self.deadlines.push_back((until, key));
         self.drain_lingering(key);
     }
 
     /// Throws away what a lingering connection sends, and forgets it at its end.
     fn drain_lingering(&mut self, key: usize) {
-        let Some(stream) = self.lingering.get_mut(key) else { return };
+        let Some(Lingering { stream, .. }) = self.lingering.get_mut(key) else { return };
         // More than this at once is no remainder but a flood: its time will be up soon.
         for _ in 0..4 {
             match stream.read(&mut self.buffer[..READ_BYTES_MAX]) {
@@ -295,7 +304,8 @@ impl Connections {
     /// Closes for good what has lingered long enough.
     pub fn handle_tick(&mut self, now: Moment) {
         while let Some((_, key)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
-            if self.lingering.try_remove(key).is_some() {
+            if self.lingering.get(key).is_some_and(|lingering| lingering.until <= now) {
+                self.lingering.remove(key);
                 self.loads.went(self.shard);
             }
         }
