@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Parser, ValueEnum};
 
 use crate::model::Limits;
@@ -49,6 +50,7 @@ pub struct Args {
     pub shards: Option<u16>,
     /// Let the operating system move shards between cores, instead of pinning each to one.
     #[arg(long, env = "HUBBUB_NO_PIN", help_heading = "Cores")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_pin: bool,
 
     /// Most characters in a message.

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -200,13 +200,11 @@ impl Server {
 
 /// The body of a shard's thread.
 fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
-    if let Some(core) = core
-        && !core_affinity::set_for_current(core)
-        && parts.id == ShardId(0)
-    {
-        warn!(
-            "shards cannot be pinned to cores here, so they float; --no-pin says so from the start"
-        );
+    static REFUSED: Once = Once::new();
+    if core.is_some_and(|core| !core_affinity::set_for_current(core)) {
+        REFUSED.call_once(|| {
+            warn!("cores refuse to have shards pinned: they float, as with --no-pin")
+        });
     }
     let mut runtime = runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build_local(runtime::LocalOptions::default())?;

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use tracing::warn;
 
 use crate::core::Core;
-use crate::core::sink::{Sink, Taken};
+use crate::core::sink::Sink;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Address, Mail, Mailbox, Parcel};
 use crate::metrics::{MeshCounters, Snapshot};
@@ -106,7 +106,7 @@ impl Shard {
             self.post();
             self.core.flush(&mut Sockets(&mut self.connections), now);
             self.close_ended(now);
-            if self.core.is_drained() && self.core.destinations().next().is_none() {
+            if self.is_done() {
                 return Ok(self.snapshot());
             }
             if self.has_work() {
@@ -115,6 +115,14 @@ impl Shard {
                 self.sleep().await?;
             }
         }
+    }
+
+    /// Whether the server goes down and nobody is left here, not even somebody who may not have
+    /// read all that was written to them.
+    fn is_done(&self) -> bool {
+        self.core.is_drained()
+            && self.core.destinations().next().is_none()
+            && !self.connections.is_lingering()
     }
 
     fn now(&self) -> Moment {
@@ -206,9 +214,11 @@ impl Shard {
             if self.core.is_pressed() || !self.core.may_read(slot) {
                 break false;
             }
-            match self.connections.decode(slot, &mut input) {
-                Some(command) => self.core.handle_command(slot, command, now),
-                None => break true,
+            let Some(command) = self.connections.decode(slot, &mut input) else { break true };
+            let costly = command.is_costly();
+            self.core.handle_command(slot, command, now);
+            if costly {
+                break false;
             }
         };
         if self.connections.keep(slot, input, exhausted) {
@@ -262,6 +272,7 @@ impl Shard {
         self.more_events
             || !self.inbox.is_empty()
             || self.core.is_dirty()
+            || self.core.has_resumed()
             || self.core.destinations().next().is_some()
             || (may_read && self.connections.ready() > 0)
     }
@@ -319,11 +330,11 @@ struct Sockets<'a>(&'a mut Connections);
 
 impl Sink for Sockets<'_> {
     #[inline]
-    fn write(&mut self, slot: Slot, bytes: &[u8]) -> Taken {
-        self.0.write(slot, bytes).map_or(Taken::Gone, Taken::Bytes)
+    fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
+        self.0.write(slot, bytes)
     }
 
-    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> Taken {
-        self.0.write_parts(slot, parts).map_or(Taken::Gone, Taken::Bytes)
+    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
+        self.0.write_parts(slot, parts)
     }
 }

@@ -257,3 +257,34 @@ fn somebody_who_hangs_up_has_left() {
         expect_quiet([&mut bob, &mut amy]);
     });
 }
+
+#[test]
+fn a_client_that_asks_for_more_than_fits_gets_all_of_it_in_time() {
+    const ASKED: usize = 2_000;
+    on_every_shard_count(|server| {
+        let [mut amy] = people(server, ["amy"]);
+        amy.send_bytes(&b"/help\n".repeat(ASKED));
+        for _ in 0..ASKED {
+            amy.expect("Server commands");
+            for _ in 0..6 {
+                amy.read_line();
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_sent_before_a_hang_up_is_heard() {
+    const SAID: usize = 2_000;
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        let lines: String = (0..SAID).map(|n| format!("line {n}\n")).collect();
+        amy.send_bytes(lines.as_bytes());
+        // Closing with everything unread makes the kernel reset the connection.
+        drop(amy);
+        for n in 0..SAID {
+            bob.expect(&format!("amy: line {n}"));
+        }
+        bob.expect("amy left");
+    });
+}

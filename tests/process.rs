@@ -227,3 +227,24 @@ fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
     listener.local_addr().expect("it is bound").port()
 }
+
+#[test]
+fn a_client_that_types_while_the_server_stops_reads_all_it_was_owed() {
+    const SAID: usize = 1_000;
+    let server = Server::start(2, &[]);
+    let [mut amy, mut bob] = people(&server, ["amy", "bob"]);
+    let lines: String = (0..SAID).map(|n| format!("line {n}\n")).collect();
+    amy.send_bytes(lines.as_bytes());
+    for n in 0..SAID {
+        amy.expect(&format!("amy: line {n}"));
+    }
+    let stopping = std::thread::spawn(move || server.stop());
+    amy.expect("Server is shutting down, bye!");
+    bob.send("too late");
+    for n in 0..SAID {
+        bob.expect(&format!("amy: line {n}"));
+    }
+    bob.expect("Server is shutting down, bye!");
+    drop((amy, bob));
+    stopping.join().expect("the server stops");
+}

@@ -2,7 +2,7 @@
 //! for every member.
 
 use crate::core::log::{Log, Spares};
-use crate::core::sink::{Sink, Taken};
+use crate::core::sink::Sink;
 use crate::model::{Event, Limits, Name, Slot};
 use crate::proto::Wire;
 
@@ -51,8 +51,6 @@ pub enum Trouble {
     Blocked(Slot, Vec<u8>),
     /// The member has missed frames without being held.
     Behind(Slot),
-    /// The connection is broken.
-    Gone(Slot),
 }
 
 /// What one slice of a flush did.
@@ -199,18 +197,14 @@ impl Feed {
                 continue;
             }
             let bytes = self.log.bytes(member.cursor..head);
-            let cursor = match sink.write(member.slot, bytes) {
-                Taken::Bytes(count) if count == bytes.len() => head,
-                Taken::Bytes(count) => {
-                    let stop = self.log.stop(member.cursor, count);
-                    let rest = self.log.rest(&stop).to_vec();
-                    troubles.push(Trouble::Blocked(member.slot, rest));
-                    stop.cursor
-                }
-                Taken::Gone => {
-                    troubles.push(Trouble::Gone(member.slot));
-                    member.cursor
-                }
+            let taken = sink.write(member.slot, bytes);
+            let cursor = if taken == bytes.len() {
+                head
+            } else {
+                let stop = self.log.stop(member.cursor, taken);
+                let rest = self.log.rest(&stop).to_vec();
+                troubles.push(Trouble::Blocked(member.slot, rest));
+                stop.cursor
             };
             flushed.deliveries += cursor - member.cursor;
             member.cursor = cursor;

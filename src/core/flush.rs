@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::core::feed::Trouble;
 use crate::core::room::Rooms;
 use crate::core::session::{Gate, Session};
-use crate::core::sink::{Sink, Taken};
+use crate::core::sink::Sink;
 use crate::model::{CloseReason, Moment, Slot};
 
 /// Private replies in one vectored write, with what comes between them; a session owed more gets
@@ -88,7 +88,6 @@ impl Core {
                 self.sessions.hold(&mut self.rooms, slot);
                 self.sessions.enqueue(slot);
             }
-            Trouble::Gone(slot) => self.broken(slot, now),
         }
     }
 
@@ -110,14 +109,6 @@ impl Core {
         }
     }
 
-    /// A write found the connection in `slot` broken.
-    fn broken(&mut self, slot: Slot, now: Moment) {
-        if self.sessions.get_mut(slot).is_some() {
-            self.forget(slot, CloseReason::HangUp, now);
-            self.closed.push_back((slot, CloseReason::HangUp));
-        }
-    }
-
     /// Serves one session apart from its feeds: private replies and feeds in the order in which
     /// they came about, as one write.
     fn flush_session(&mut self, slot: Slot, sink: &mut impl Sink, now: Moment) {
@@ -127,14 +118,10 @@ impl Core {
             let (session, rooms) = (&self.sessions[slot], &self.rooms);
             let slices = slices(session, rooms, &parts);
             match slices.as_slice() {
-                [] => Taken::Bytes(0),
+                [] => 0,
                 [one] => sink.write(slot, one),
                 many => sink.write_parts(slot, many),
             }
-        };
-        let Taken::Bytes(taken) = taken else {
-            self.broken(slot, now);
-            return;
         };
         if !self.settle_parts(slot, &parts, taken) {
             self.block(slot, now);

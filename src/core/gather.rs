@@ -1,6 +1,7 @@
 //! Lists that every shard contributes to: asked of all, put together here, answered in time with
 //! what has come.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::model::{Limits, Moment, Name, Reply, ReqId, RoomSize};
@@ -94,21 +95,21 @@ pub fn contribute_users(mut names: Vec<Name>, limits: &Limits) -> (Arc<[Name]>, 
 
 /// Largest first, then by name, at most as many as a list may have.
 fn cut_rooms(rooms: &mut Vec<RoomSize>, limits: &Limits) {
-    cut(rooms, limits, |room| (std::cmp::Reverse(room.members), room.name.key()));
+    cut(rooms, limits, |a, b| b.members.cmp(&a.members).then_with(|| a.name.cmp_folded(&b.name)));
 }
 
 /// By name, at most as many as a list may have.
 fn cut_users(names: &mut Vec<Name>, limits: &Limits) {
-    cut(names, limits, Name::key);
+    cut(names, limits, Name::cmp_folded);
 }
 
-fn cut<T, K: Ord>(entries: &mut Vec<T>, limits: &Limits, key: impl Fn(&T) -> K) {
+fn cut<T>(entries: &mut Vec<T>, limits: &Limits, order: impl Fn(&T, &T) -> Ordering) {
     let max = limits.list_entries_max;
     if entries.len() > max {
-        entries.select_nth_unstable_by_key(max, &key);
+        entries.select_nth_unstable_by(max, &order);
         entries.truncate(max);
     }
-    entries.sort_unstable_by_key(key);
+    entries.sort_unstable_by(order);
 }
 
 #[cfg(test)]

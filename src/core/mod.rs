@@ -265,6 +265,12 @@ impl Core {
         self.closed.pop_front()
     }
 
+    /// Whether [`Core::poll_resumed`] has anything to tell.
+    #[must_use]
+    pub fn has_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
     /// A session whose input is welcome again.
     pub fn poll_resumed(&mut self) -> Option<Slot> {
         self.resumed.pop_front()

@@ -55,7 +55,9 @@ impl Outbox {
 
     /// Appends what `render` writes; replies with the same place share an entry.
     fn push_with(&mut self, places: Places, render: impl FnOnce(&mut Vec<u8>)) {
-        if self.entries.back().is_none_or(|last| last.places != places) {
+        // What is written of an entry is kept until all of it is, so nothing is added after that.
+        let fits = |last: &Entry| last.places == places && last.written == 0;
+        if !self.entries.back().is_some_and(fits) {
             self.entries.push_back(Entry { places, bytes: vec![], written: 0 });
         }
         let last = self.entries.back_mut().expect("there is an entry to append to");

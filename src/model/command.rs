@@ -38,3 +38,12 @@ pub enum Command<'a> {
         last_strike: bool,
     },
 }
+
+impl Command<'_> {
+    /// Whether the work it makes grows with the server, so that others get a turn after each.
+    #[inline]
+    #[must_use]
+    pub fn is_costly(&self) -> bool {
+        matches!(self, Self::Rooms | Self::Users)
+    }
+}

@@ -1,6 +1,7 @@
 //! Names of users and rooms: validated once, at the border, and compared without regard to ASCII
 //! case.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use compact_str::CompactString;
@@ -37,6 +38,13 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Which of two names comes first, without regard to ASCII case.
+    #[must_use]
+    pub fn cmp_folded(&self, other: &Self) -> Ordering {
+        let (a, b) = (self.0.bytes(), other.0.bytes());
+        a.map(|c| c.to_ascii_lowercase()).cmp(b.map(|c| c.to_ascii_lowercase()))
     }
 
     /// The name for comparison and look-up.

@@ -21,6 +21,8 @@ use crate::proto::{Decoder, Wire};
 const EVENTS_MAX: usize = 1024;
 /// Bytes read from one connection before another gets a turn.
 const READ_BYTES_MAX: usize = 16 << 10;
+/// Reads of a lingering connection's input, all thrown away, before others get a turn.
+const LINGERING_READS_MAX: usize = 4;
 /// How long a connection we have closed may take to close its side.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 /// Tokens from here on are lingering connections'.
@@ -38,8 +40,9 @@ struct Connection {
     pending: bool,
     /// The socket may have something to read.
     readable: bool,
-    /// The kernel has told of an end of input, which stands behind whatever there is to read.
-    end_in_sight: bool,
+    /// The kernel has told of an end of input, or of urgent data, at which a read stops short:
+    /// there is something behind whatever the next read brings.
+    more_in_sight: bool,
     /// The client will send no more.
     ended: bool,
     /// The connection is on the list of those to be read.
@@ -113,9 +116,9 @@ impl Connections {
     /// # Errors
     /// When the readiness set does not take it.
     pub fn insert(&mut self, slot: Slot, mut stream: TcpStream, wire: Wire) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
+        let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         let registry = self.set.registry();
-        if let Err(e) = registry.register(&mut stream, Token(slot as usize), both) {
+        if let Err(e) = registry.register(&mut stream, Token(slot as usize), all) {
             self.loads.went(self.shard);
             return Err(e);
         }
@@ -128,7 +131,7 @@ impl Connections {
             tail: Box::default(),
             pending: false,
             readable: false,
-            end_in_sight: false,
+            more_in_sight: false,
             ended: false,
             queued: false,
         });
@@ -167,7 +170,7 @@ impl Connections {
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 connection.readable = true;
-                connection.end_in_sight |= event.is_read_closed();
+                connection.more_in_sight |= event.is_read_closed() || event.is_priority();
                 if !std::mem::replace(&mut connection.queued, true) {
                     self.ready.push_back(slot);
                 }
@@ -231,13 +234,15 @@ impl Connections {
                 }
             }
             Ok(count) => {
-                // A read that was not filled has emptied the socket of all but its end.
-                connection.readable = count == READ_BYTES_MAX || connection.end_in_sight;
+                // A read that was not filled has emptied the socket, unless more is in sight.
+                connection.readable = count == READ_BYTES_MAX || connection.more_in_sight;
                 self.counters.reads += 1;
                 self.counters.bytes_read += count as u64;
                 end = connection.decoder.admit(&mut self.buffer, end..end + count);
             }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => connection.readable = false,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                (connection.readable, connection.more_in_sight) = (false, false);
+            }
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Received::Broken,
         }
@@ -287,18 +292,30 @@ impl Connections {
     /// Throws away what a lingering connection sends, and forgets it at its end.
     fn drain_lingering(&mut self, key: usize) {
         let Some(Lingering { stream, .. }) = self.lingering.get_mut(key) else { return };
-        // More than this at once is no remainder but a flood: its time will be up soon.
-        for _ in 0..4 {
+        let mut ended = false;
+        for _ in 0..LINGERING_READS_MAX {
             match stream.read(&mut self.buffer[..READ_BYTES_MAX]) {
                 Ok(count) if count > 0 => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 _ => {
-                    self.lingering.remove(key);
-                    self.loads.went(self.shard);
-                    return;
+                    ended = true;
+                    break;
                 }
             }
         }
+        // There is more than one turn's share: have the kernel tell again.
+        let token = Token(LINGERING + key);
+        let registry = self.set.registry();
+        if ended || registry.reregister(stream, token, Interest::READABLE).is_err() {
+            self.lingering.remove(key);
+            self.loads.went(self.shard);
+        }
+    }
+
+    /// Whether connections that were closed by us have not been closed by their clients.
+    #[must_use]
+    pub fn is_lingering(&self) -> bool {
+        !self.lingering.is_empty()
     }
 
     /// Closes for good what has lingered long enough.
@@ -323,15 +340,17 @@ impl Connections {
         self.set.poll_ready(cx, forget)
     }
 
-    /// Writes to the connection in `slot`: how many bytes it took, or nothing if it is broken.
+    /// Writes to the connection in `slot`: how many bytes it took. One that is broken takes all,
+    /// and is put on the ready list: reading it brings what its client sent before, then the error.
     #[inline]
-    pub fn write(&mut self, slot: Slot, bytes: &[u8]) -> Option<usize> {
-        self.write_with(slot, |mut stream| stream.write(bytes))
+    pub fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
+        self.write_with(slot, |mut stream| stream.write(bytes)).unwrap_or(bytes.len())
     }
 
     /// As [`Connections::write`], from several places.
-    pub fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> Option<usize> {
+    pub fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
         self.write_with(slot, |mut stream| stream.write_vectored(parts))
+            .unwrap_or_else(|| parts.iter().map(|part| part.len()).sum())
     }
 
     #[inline]
@@ -340,17 +359,21 @@ impl Connections {
         slot: Slot,
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Option<usize> {
-        let stream = &self.table[slot as usize].as_ref()?.stream;
+        let connection = self.table[slot as usize].as_mut()?;
         loop {
             self.counters.writes += 1;
-            match write(stream) {
+            match write(&connection.stream) {
                 Ok(count) => {
                     self.counters.bytes_written += count as u64;
                     return Some(count);
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Some(0),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return None,
+                Err(_) => {
+                    (connection.readable, connection.more_in_sight) = (true, true);
+                    self.make_ready(slot);
+                    return None;
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 
 use super::Rng;
-use crate::core::sink::{Sink, Taken};
+use crate::core::sink::Sink;
 use crate::model::{CloseReason, Command, SessionId, Slot};
 
 /// A command with its texts.
@@ -68,6 +68,10 @@ pub(super) struct Client {
     pub(super) seen: Vec<u8>,
     /// Why the server ended the session, if it did.
     pub(super) closed: Option<CloseReason>,
+    /// Its time was up before it had read what it was owed.
+    pub(super) cut: bool,
+    /// Its shard will say when it may be served again.
+    pub(super) waiting: bool,
     /// It has vanished without a word.
     pub(super) vanished: bool,
 }
@@ -84,12 +88,19 @@ impl Client {
             refused: false,
             seen: vec![],
             closed: None,
+            cut: false,
+            waiting: false,
             vanished: false,
         }
     }
 
     pub(super) fn is_connected(&self) -> bool {
         self.closed.is_none() && !self.vanished
+    }
+
+    /// Whether it is to have seen everything that was meant for it.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.vanished && !self.cut
     }
 
     /// Reads up to `max` bytes; whether the server may write again after it was refused.
@@ -103,14 +114,14 @@ impl Client {
         self.vanished || self.unread.is_empty()
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Taken {
+    fn write(&mut self, bytes: &[u8]) -> usize {
         if self.vanished {
-            return Taken::Gone;
+            return bytes.len();
         }
         let count = bytes.len().min(self.window - self.unread.len());
         self.unread.extend(&bytes[..count]);
         self.refused |= count < bytes.len();
-        Taken::Bytes(count)
+        count
     }
 
     /// A random wish; `n` makes messages unlike each other.
@@ -151,12 +162,12 @@ pub(super) struct Sockets<'a> {
 }
 
 impl Sink for Sockets<'_> {
-    fn write(&mut self, slot: Slot, bytes: &[u8]) -> Taken {
+    fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
         assert!(!bytes.is_empty(), "a write of nothing");
         self.clients[self.by_slot[&slot]].write(bytes)
     }
 
-    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> Taken {
+    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
         let all: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         self.write(slot, &all)
     }

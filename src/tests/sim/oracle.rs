@@ -70,7 +70,7 @@ impl Oracle {
         let seen = String::from_utf8(client.seen.clone()).expect("only UTF-8 is sent");
         let whole = &seen[..seen.rfind('\n').map_or(0, |at| at + 1)];
         let stays = self.stays.get(&client.session).map_or(&[][..], Vec::as_slice);
-        let complete = client.is_connected();
+        let complete = client.is_complete();
         if client.many_rooms {
             self.check_many(whole, stays, complete);
         } else {

@@ -100,7 +100,11 @@ impl World {
                 let client = self.by_slot[shard].remove(&slot).expect("one end for each session");
                 self.clients[client].closed = Some(reason);
             }
-            while self.cores[shard].poll_resumed().is_some() {}
+            while let Some(slot) = self.cores[shard].poll_resumed() {
+                if let Some(&client) = self.by_slot[shard].get(&slot) {
+                    self.clients[client].waiting = false;
+                }
+            }
         }
         self.check_names();
         self.check_feeds();
@@ -141,7 +145,11 @@ impl World {
     fn serve_client(&mut self, client: usize) {
         let session = self.clients[client].session;
         let core = &mut self.cores[session.shard.index()];
-        while !core.is_pressed() && core.may_read(session.slot) {
+        while !core.is_pressed() && !self.clients[client].waiting {
+            if !core.may_read(session.slot) {
+                self.clients[client].waiting = true;
+                return;
+            }
             let Some(ask) = self.clients[client].asks.pop_front() else { return };
             match ask.command() {
                 Some(command) => core.handle_command(session.slot, command, self.now),
@@ -194,7 +202,18 @@ impl World {
     fn tick(&mut self, shard: usize) {
         let millis = [1, 20, 500, 3_000][self.rng.below(4)];
         self.now = self.now.after(Duration::from_millis(millis));
+        self.tick_core(shard);
+    }
+
+    /// Tells a shard the time. Whom that ends had not read everything in time.
+    fn tick_core(&mut self, shard: usize) {
+        let open = (0..self.clients.len()).filter(|&c| self.clients[c].closed.is_none());
+        let open: Vec<usize> = open.collect();
         self.cores[shard].handle_tick(self.now);
+        self.after_step();
+        for client in open {
+            self.clients[client].cut = self.clients[client].closed.is_some();
+        }
     }
 
     fn stall(&mut self) {
@@ -257,9 +276,8 @@ impl World {
                 }
                 self.now = self.now.after(Duration::from_secs(10));
                 for shard in 0..self.cores.len() {
-                    self.cores[shard].handle_tick(self.now);
+                    self.tick_core(shard);
                 }
-                self.after_step();
             }
         }
         panic!("nothing came to rest");
@@ -306,6 +324,7 @@ impl World {
             let spoke = client.asks.is_empty() && !client.many_rooms;
             assert!(heard || !spoke, "what was said before the end is heard");
         }
+        self.check_views();
     }
 
     /// A number that depends on everything that everyone has seen.
