@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::support::process;
+
 /// Measures delivered messages per second, CPU per delivery and latency of the chat server and of
 /// three references, on loopback, one server process at a time.
 #[derive(Debug, Parser)]
@@ -69,14 +71,7 @@ pub(crate) struct Cli {
 impl Cli {
     /// The binary under test, from the flag or from the build, if it is there.
     pub(crate) fn server_path(&self) -> io::Result<PathBuf> {
-        let built = option_env!("CARGO_BIN_EXE_hubbub").map(PathBuf::from);
-        let path = self.server.clone().or(built);
-        let path = path.ok_or_else(|| io::Error::other("no server to test: give --server"))?;
-        if path.is_file() {
-            Ok(path)
-        } else {
-            Err(io::Error::other(format!("no server at {}", path.display())))
-        }
+        process::server_path(self.server.as_deref())
     }
 
     /// How long the load runs before it is measured.

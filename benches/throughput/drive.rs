@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::procfs::{self, AllCpus, CpuTime};
+use crate::support::procfs::{self, AllCpus, CpuTime};
 use crate::swarm::Swarm;
 
 /// How long messages may take to arrive after the last one was sent: enough for the slowest

@@ -8,8 +8,8 @@ use std::ptr;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Cli, Subject};
-use crate::procfs::{self, AllCpus};
 use crate::row::{METRICS, Ratios, Row, Spread};
+use crate::support::procfs::{self, AllCpus};
 
 /// Raised when a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;

@@ -26,12 +26,12 @@ mod floor;
 mod framing;
 mod json;
 mod message;
-mod procfs;
 mod row;
 mod server;
 mod sitting;
+#[path = "../support/mod.rs"]
+mod support;
 mod swarm;
-mod sys;
 mod table;
 mod tally;
 mod tutorial;

@@ -2,6 +2,7 @@
 
 use crate::cli::Subject;
 use crate::drive::Window;
+use crate::support::figures::median;
 use crate::swarm::Swarm;
 
 /// Above this the generator may have been the limit, not the server.
@@ -158,10 +159,11 @@ pub(crate) struct Spread {
 impl Spread {
     /// The spread of one figure over rows, of which there is at least one.
     pub(crate) fn of(rows: &[&Row], metric: Metric) -> Self {
-        let mut values: Vec<f64> = rows.iter().map(|row| metric(row)).collect();
-        values.sort_by(f64::total_cmp);
-        let (lower, upper) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Self { median: (lower + upper) / 2.0, min: values[0], max: values[values.len() - 1] }
+        let values: Vec<f64> = rows.iter().map(|row| metric(row)).collect();
+        let (min, max) = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), &v| (v.min(min), v.max(max)));
+        Self { median: median(values), min, max }
     }
 }
 

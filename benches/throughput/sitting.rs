@@ -8,8 +8,8 @@ use crate::drive;
 use crate::json::Report;
 use crate::row::Row;
 use crate::server::Server;
+use crate::support::sys;
 use crate::swarm::Swarm;
-use crate::sys;
 use crate::table;
 use crate::workload::Workload;
 

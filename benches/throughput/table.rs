@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Subject};
 use crate::row::{Metric, Ratios, Row, Spread};
+use crate::support::figures::{grouped, short};
 use crate::workload::Workload;
 
 /// Takes one count out of a row.
@@ -117,22 +118,4 @@ fn line(cells: &[String; COLUMNS.len()]) -> String {
         line += &if at == 0 { format!("{cell:<width$}") } else { format!(" {cell:>width$}") };
     }
     line
-}
-
-/// Three significant digits or so, and nothing behind the point of a large number.
-fn short(value: f64) -> String {
-    if value < 99.95 { format!("{value:.1}") } else { grouped(value) }
-}
-
-/// A whole number with a space between its thousands.
-fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
