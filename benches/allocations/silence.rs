@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use hubbub::core::sink::{Sink, Taken};
+use hubbub::core::sink::Sink;
 use hubbub::model::{CloseReason, Command, Limits, Moment, ShardId, Slot};
 
 use crate::chat::Chat;
@@ -34,17 +34,17 @@ struct Sockets {
 }
 
 impl Sink for Sockets {
-    fn write(&mut self, slot: Slot, bytes: &[u8]) -> Taken {
+    fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
         let count = if self.silent && slot == SILENT { 0 } else { bytes.len() };
         self.taken[slot as usize] += count as u64;
-        Taken::Bytes(count)
+        count
     }
 
-    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> Taken {
+    fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         let count = if self.silent && slot == SILENT { 0 } else { offered };
         self.taken[slot as usize] += count as u64;
-        Taken::Bytes(count)
+        count
     }
 }
 

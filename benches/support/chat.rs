@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use hubbub::core::Core;
-use hubbub::core::sink::{Sink, Taken};
+use hubbub::core::sink::Sink;
 use hubbub::model::{Command, Limits, Moment, ShardId, Slot};
 use hubbub::proto::Wire;
 
@@ -25,12 +25,12 @@ pub(crate) struct Chat {
 pub(crate) struct NullSink;
 
 impl Sink for NullSink {
-    fn write(&mut self, _slot: Slot, bytes: &[u8]) -> Taken {
-        Taken::Bytes(bytes.len())
+    fn write(&mut self, _slot: Slot, bytes: &[u8]) -> usize {
+        bytes.len()
     }
 
-    fn write_parts(&mut self, _slot: Slot, parts: &[IoSlice<'_>]) -> Taken {
-        Taken::Bytes(parts.iter().map(|part| part.len()).sum())
+    fn write_parts(&mut self, _slot: Slot, parts: &[IoSlice<'_>]) -> usize {
+        parts.iter().map(|part| part.len()).sum()
     }
 }
 
