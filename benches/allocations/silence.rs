@@ -18,7 +18,7 @@ const CAPACITIES: [usize; 2] = [64 << 10, 1 << 20];
 /// So many capacities are said.
 const SAID: usize = 100;
 /// So many capacities may be held while they are.
-const HELD_MAX: f64 = 5.0;
+const HELD_MAX: f64 = 1.0;
 
 /// How the silence ends.
 #[derive(Clone, Copy, Debug)]

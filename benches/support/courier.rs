@@ -2,20 +2,24 @@
 
 use std::future::poll_fn;
 use std::hint::{black_box, spin_loop};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use hubbub::mesh::credit::Slip;
 use hubbub::mesh::{Address, Mail, Mailbox, Parcel, mesh};
 use hubbub::model::{Event, Name, ShardId, ShardMsg};
 use tokio::runtime;
 
 const TEXT: &str = "The quick brown fox jumps over the lazy dog, and the dog says nothing at all.";
-/// Parcels on their way at any moment, when the receiver is busy.
-const IN_FLIGHT_MAX: u64 = 64;
+/// The cores we may use, looked up before the first thread is pinned to one of them.
+static CORES: LazyLock<Vec<CoreId>> =
+    LazyLock::new(|| core_affinity::get_core_ids().unwrap_or_default());
+/// Messages on their way at any moment, when the receiver is busy: as many as a shard's credit.
+const IN_FLIGHT_MAX: u64 = 4096;
 /// Longer than it takes to fall asleep.
 const LULLABY: Duration = Duration::from_micros(50);
 const PATIENCE_MAX: Duration = Duration::from_secs(20);
@@ -47,11 +51,15 @@ impl Courier {
         let mailbox = mailboxes.remove(0);
         let handled = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&handled);
-        let receiver = thread::spawn(move || match manner {
-            Manner::Busy => while handle_mail(&mailbox, &counter) {},
-            Manner::Asleep => {
-                let runtime = runtime::Builder::new_current_thread().enable_all().build();
-                runtime.expect("a runtime").block_on(sleep_and_handle(mailbox, &counter));
+        settle_on_core(0);
+        let receiver = thread::spawn(move || {
+            settle_on_core(1);
+            match manner {
+                Manner::Busy => while handle_mail(&mailbox, &counter) {},
+                Manner::Asleep => {
+                    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+                    runtime.expect("a runtime").block_on(sleep_and_handle(mailbox, &counter));
+                }
             }
         });
         Self { manner, batch, addresses, sent: 0, handled, receiver: Some(receiver) }
@@ -71,7 +79,7 @@ impl Courier {
     fn stream(&mut self, parcels: u64) -> Duration {
         let start = Instant::now();
         for _ in 0..parcels {
-            self.wait_for(self.sent.saturating_sub(IN_FLIGHT_MAX * self.batch));
+            self.wait_for(self.sent.saturating_sub(IN_FLIGHT_MAX));
             self.send();
         }
         self.wait_for(self.sent);
@@ -124,6 +132,14 @@ impl Drop for Courier {
         self.addresses[0].send(Mail::Drain);
         let ended = self.receiver.take().map(JoinHandle::join);
         assert!(thread::panicking() || matches!(ended, Some(Ok(()))), "the receiver panicked");
+    }
+}
+
+/// Pins this thread to one of the cores we may use, if there are so many: two threads that spin on
+/// the same core would wait for each other's time slices to end.
+fn settle_on_core(number: usize) {
+    if let Some(&core) = CORES.get(number) {
+        core_affinity::set_for_current(core);
     }
 }
 

@@ -8,8 +8,11 @@ use crate::model::Limits;
 
 /// Buffers larger than this are given back to the allocator instead of being kept for the next log.
 const SPARE_BYTES_MAX: usize = 64 << 10;
-/// Room for a frame that is appended before the oldest make room for it.
-const FRAME_BYTES_SPARE: usize = 4 << 10;
+/// Bytes around the longest text in a frame: a name, punctuation, a line end.
+const FRAME_BYTES_SPARE: usize = 64;
+const CHAR_BYTES_MAX: usize = 4;
+/// Bytes of the index for each frame, when it has just grown.
+const INDEX_BYTES_PER_FRAME: usize = 2 * size_of::<u64>();
 /// Bytes kept in buffers for the next logs. An idle room then holds none, and a busy one never
 /// waits for the allocator.
 const SPARES_BYTES_MAX: usize = 8 << 20;
@@ -27,6 +30,30 @@ struct Frames {
     bytes: Vec<u8>,
     /// The end of each frame that is kept, as [`Log`] counts bytes.
     ends: VecDeque<u64>,
+}
+
+/// How the capacity of a feed is divided, so that all memory a log holds stays within it.
+struct Shares {
+    /// The buffer: three quarters.
+    buffer_bytes: usize,
+    /// What may be in it before the oldest goes: there is room for one more frame.
+    bytes_max: usize,
+    /// Frames there may be, by their number and by the quarter that the index has.
+    frames_max: usize,
+}
+
+impl Shares {
+    #[inline]
+    fn of(limits: &Limits) -> Self {
+        let capacity = limits.feed_bytes_max;
+        let buffer_bytes = capacity / 4 * 3;
+        let frame_bytes_max = limits.message_chars_max * CHAR_BYTES_MAX + FRAME_BYTES_SPARE;
+        Self {
+            buffer_bytes,
+            bytes_max: buffer_bytes.saturating_sub(frame_bytes_max),
+            frames_max: limits.feed_messages_max.min(capacity / 4 / INDEX_BYTES_PER_FRAME),
+        }
+    }
 }
 
 /// An append-only run of frames of which the oldest may be evicted. Empty, it owns no memory.
@@ -91,35 +118,34 @@ impl Log {
         if self.frames.bytes.capacity() == 0 {
             self.frames = spares.take();
         }
-        self.make_room(limits);
+        let shares = Shares::of(limits);
+        self.make_room(&shares);
         render(&mut self.frames.bytes);
         self.frames.ends.push_back(self.end_bytes());
         let over = |frames: &Frames| {
-            frames.used_bytes() > limits.feed_bytes_max
-                || frames.ends.len() > limits.feed_messages_max
+            frames.bytes.len() > shares.bytes_max || frames.ends.len() > shares.frames_max
         };
         while over(&self.frames) && self.frames.ends.len() > 1 {
-            self.evict(limits);
+            self.evict(&shares);
         }
     }
 
-    /// Sees that the buffer does not grow by doubling past what it may hold.
+    /// Sees that the buffer does not grow by doubling past its share.
     #[inline]
-    fn make_room(&mut self, limits: &Limits) {
+    fn make_room(&mut self, shares: &Shares) {
         let bytes = &mut self.frames.bytes;
-        let most = limits.feed_bytes_max + FRAME_BYTES_SPARE;
-        if bytes.len() >= limits.feed_bytes_max / 2 && bytes.capacity() < most {
-            bytes.reserve_exact(most - bytes.len());
+        if bytes.len() >= shares.buffer_bytes / 2 && bytes.capacity() < shares.buffer_bytes {
+            bytes.reserve_exact(shares.buffer_bytes - bytes.len());
         }
     }
 
-    fn evict(&mut self, limits: &Limits) {
+    fn evict(&mut self, shares: &Shares) {
         self.start = self.frames.ends.pop_front().expect("a log over its limit has frames");
         self.first += 1;
         // Each move of what is kept makes room for an eighth of it, so that eviction costs a few
         // copied bytes for each byte appended, and only where somebody does not read.
         let dead = self.index(self.start);
-        if dead > limits.feed_bytes_max / 8 {
+        if dead > shares.bytes_max / 8 {
             self.frames.bytes.drain(..dead);
             self.base = self.start;
         }
@@ -196,12 +222,6 @@ impl Spares {
 }
 
 impl Frames {
-    /// Bytes of memory in use: frames, those evicted and not yet overwritten too, and the index.
-    #[inline]
-    fn used_bytes(&self) -> usize {
-        self.bytes.len() + self.ends.len() * size_of::<u64>()
-    }
-
     #[inline]
     fn held_bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * size_of::<u64>()
@@ -214,7 +234,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn limits(bytes: usize, messages: usize) -> Limits {
-        Limits { feed_bytes_max: bytes, feed_messages_max: messages, ..Limits::default() }
+        let feed =
+            Limits { feed_bytes_max: bytes, feed_messages_max: messages, ..Limits::default() };
+        Limits { message_chars_max: 10, ..feed }
     }
 
     #[derive(Clone, Debug)]
@@ -266,7 +288,7 @@ mod tests {
         /// told they missed.
         #[test]
         fn readers_get_whole_frames_or_are_told(
-            steps in steps(), bytes_max in 30_usize..300, messages_max in 1_usize..20,
+            steps in steps(), bytes_max in 300_usize..900, messages_max in 1_usize..20,
         ) {
             let limits = limits(bytes_max, messages_max);
             let (mut log, mut spares) = (Log::default(), Spares::default());
@@ -303,16 +325,17 @@ mod tests {
 
     #[test]
     fn memory_stays_within_the_limit_while_nobody_reads() {
-        for frame_bytes in [40, 112, 1_600] {
-            let limits = limits(1 << 20, usize::MAX);
+        for (frame_bytes, capacity) in
+            [(20, 1 << 20), (112, 1 << 20), (1_600, 1 << 20), (112, 32_768)]
+        {
+            let limits = Limits { feed_bytes_max: capacity, ..Limits::default() };
             let (mut log, mut spares) = (Log::default(), Spares::default());
             for _ in 0..5_000_000 / frame_bytes {
                 log.append(&mut spares, &limits, |out| out.resize(out.len() + frame_bytes, b'x'));
-                // The index grows by doubling, which is what may be over.
-                assert!(log.held_bytes() <= limits.feed_bytes_max * 4 / 3, "{}", log.held_bytes());
+                assert!(log.held_bytes() <= capacity, "{} of {capacity} bytes", log.held_bytes());
             }
             let kept = log.bytes(log.first()..log.head()).len();
-            assert!(kept > limits.feed_bytes_max / 2, "only {kept} bytes kept");
+            assert!(kept > capacity / 4, "only {kept} of {capacity} bytes kept");
         }
     }
 }

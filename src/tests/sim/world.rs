@@ -36,7 +36,8 @@ impl World {
         let mut rng = Rng(seed);
         let shards = *rng.pick(&[1, 2, 2, 3, 4, 8]);
         let limits = Limits {
-            feed_bytes_max: *rng.pick(&[600, 3_000, 1 << 20]),
+            feed_bytes_max: *rng.pick(&[1_500, 4_000, 1 << 20]),
+            message_chars_max: 80,
             feed_messages_max: *rng.pick(&[12, 64, 16_384]),
             announce_max: *rng.pick(&[0, 3, 200]),
             session_rooms_max: 3,
