@@ -53,7 +53,9 @@ impl Sink for Sockets {
 /// Prints the table; what does not hold, if anything.
 pub(crate) fn check() -> Result<(), String> {
     println!("silence: one of {MEMBERS} members never reads while {SAID} capacities are said");
-    println!("at most {HELD_MAX} capacities may be held, and a spare buffer when it has read or gone");
+    println!(
+        "at most {HELD_MAX} capacities may be held, and a spare buffer when it has read or gone"
+    );
     println!("capacity  then   said MiB  held KiB  peak KiB  held × capacity  left bytes");
     let mut result = Ok(());
     for capacity in CAPACITIES {
