@@ -28,7 +28,7 @@ const CHAR_BYTES_MAX: usize = 4;
 #[derive(Clone, Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 pub struct Args {
-    /// Address to listen on: 0.0.0.0 or [::] for all of this machine's.
+    /// Address to listen on; 0.0.0.0 or :: for all of this machine.
     #[arg(short, long, env = "HUBBUB_IP", default_value = "127.0.0.1", value_parser = parse_ip)]
     pub ip: IpAddr,
     /// Port to listen on, 0 for any that is free.
