@@ -148,6 +148,9 @@ fn variables_stand_in_for_flags() {
         assert_eq!(ended.status.code(), Some(2), "{variable}={bad}: {}", ended.stderr);
         assert!(ended.stderr.contains(flag), "{flag} is missing in\n{}", ended.stderr);
     }
+    // A switch takes any word for yes: what is refused here is the flag.
+    let ended = Program::hubbub(&["--connections-max", "4000000"], &[("HUBBUB_NO_PIN", "1")]);
+    assert!(ended.stderr.contains("--connections-max"), "{}", ended.stderr);
     // A flag wins over its variable, even over a bad one.
     let variables = [("HUBBUB_SHARDS", "0"), ("HUBBUB_MESSAGE_CHARS_MAX", "5")];
     let server = Server::start_as(&Setup { variables: &variables, ..Setup::default() });
