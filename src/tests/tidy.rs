@@ -51,7 +51,7 @@ fn files_below(folder: &Path, into: &mut Vec<PathBuf>) {
 fn files() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = vec![];
-    for folder in ["src", "tests", "benches", "xtask"] {
+    for folder in ["src", "tests", "benches", "loadgen", "xtask"] {
         files_below(&root.join(folder), &mut paths);
     }
     paths.sort();

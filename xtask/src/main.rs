@@ -4,6 +4,7 @@
 
 mod packages;
 mod programs;
+mod python;
 mod steps;
 
 use std::process::ExitCode;

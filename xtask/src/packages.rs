@@ -15,14 +15,35 @@ struct Needed {
     package: &'static str,
     /// What the tests do with it.
     purpose: &'static str,
+    /// Arguments with which it succeeds only if the package is all there; none if the program is
+    /// all of it.
+    probe: &'static [&'static str],
+}
+
+impl Needed {
+    fn is_there(&self) -> bool {
+        let probe = || Command::new(self.program).args(self.probe).stderr(Stdio::null()).status();
+        is_installed(self.program)
+            && (self.probe.is_empty() || probe().is_ok_and(|status| status.success()))
+    }
 }
 
 /// Every program beyond the toolchain and a shell.
 const NEEDED: &[Needed] = &[
-    Needed { program: "strace", package: "strace", purpose: "makes accept fail on purpose" },
-    Needed { program: "nc", package: "netcat-openbsd", purpose: "a real client" },
-    Needed { program: "telnet", package: "telnet", purpose: "a real client that negotiates" },
+    needed("strace", "strace", "makes accept fail on purpose"),
+    needed("nc", "netcat-openbsd", "a real client"),
+    needed("telnet", "telnet", "a real client that negotiates"),
+    // Debian has Python in one package and what its virtual environments need in another.
+    Needed {
+        probe: &["-c", "import ensurepip, venv"],
+        ..needed("python3", "python3-venv", "reads what the load generator wrote")
+    },
 ];
+
+/// A program that comes alone.
+const fn needed(program: &'static str, package: &'static str, purpose: &'static str) -> Needed {
+    Needed { program, package, purpose, probe: &[] }
+}
 
 /// How root's commands can be run here.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +58,7 @@ enum Root {
 
 /// Installs the packages of the programs that are missing, or says which ones to install.
 pub(crate) fn install_missing() -> Result<(), String> {
-    let missing: Vec<&Needed> = NEEDED.iter().filter(|it| !is_installed(it.program)).collect();
+    let missing: Vec<&Needed> = NEEDED.iter().filter(|it| !it.is_there()).collect();
     if missing.is_empty() {
         println!(
             "All there: {}",
@@ -60,8 +81,10 @@ pub(crate) fn install_missing() -> Result<(), String> {
         apt(root, &["install", "-y"], &packages)
             .map_err(|why| format!("apt-get install: {why}"))?;
     }
-    match missing.iter().find(|it| !is_installed(it.program)) {
-        Some(it) => Err(format!("{} is installed, yet there is no {}", it.package, it.program)),
+    match missing.iter().find(|it| !it.is_there()) {
+        Some(it) => {
+            Err(format!("{} is installed, yet {} is not all there", it.package, it.program))
+        }
         None => Ok(()),
     }
 }

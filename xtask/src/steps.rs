@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use crate::packages;
 use crate::programs::succeed;
+use crate::{packages, python};
 
 /// One check, with the name under which it can be run alone.
 #[derive(Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub(crate) struct Step {
 enum Action {
     /// Install the Debian packages of the programs that the tests drive.
     Packages,
+    /// Install the Python packages that the tests use.
+    Python,
     /// A command line of `cargo`.
     Cargo(&'static str),
     /// A command line of `cargo doc`, where every warning is an error.
@@ -48,6 +50,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "packages",
         what: "install the programs that the tests drive",
         action: Action::Packages,
+    },
+    Step {
+        name: "python",
+        what: "install the Python packages that the tests use, under target/",
+        action: Action::Python,
     },
     Step {
         name: "fmt",
@@ -155,6 +162,7 @@ impl Step {
         let mut cargo = cargo();
         match self.action {
             Action::Packages => packages::install_missing()?,
+            Action::Python => python::install_missing()?,
             Action::Cargo(line) => succeed(cargo.args(line.split(' ')))?,
             Action::CargoDoc(line) => {
                 succeed(cargo.env("RUSTDOCFLAGS", "-D warnings").args(line.split(' ')))?;
@@ -174,6 +182,7 @@ impl Step {
     fn command(&self) -> String {
         match self.action {
             Action::Packages => packages::install_line(),
+            Action::Python => python::install_line(),
             Action::Cargo(line) | Action::CargoPlugin { line, .. } => format!("cargo {line}"),
             Action::CargoDoc(line) => format!("RUSTDOCFLAGS='-D warnings' cargo {line}"),
         }

@@ -1,0 +1,206 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use clap::{Parser, Subcommand};
+use loadgen::run::Options;
+use loadgen::scenario::{BUILT_IN, Scenario, Setting};
+use loadgen::spawn;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors of ours that are no clients.
+const DESCRIPTORS_OWN: u64 = 64;
+
+/// A load generator for chat servers that speak Hubbub's line protocol.
+///
+/// `loadgen fanout --spawn` is the quickest way to a first figure. Latency counts from when a
+/// message should have been sent, whatever the server did at that time.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all is well, 1 the server broke a promise, 2 it could not be run, 3 it is invalid.
+A run is invalid when the generator or the machine, not the server, was the limit.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the built-in scenarios.
+    List,
+    /// Print a built-in scenario as a file to edit.
+    Show {
+        /// Which.
+        scenario: String,
+    },
+    /// Tell whether the runs in one folder differ from those in another.
+    Compare {
+        /// A folder of run folders, four at least.
+        a: PathBuf,
+        /// Another.
+        b: PathBuf,
+        /// Compare runs of different scenarios too.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// A built-in scenario, or a file.
+    #[arg(default_value = "fanout")]
+    scenario: String,
+    /// The server.
+    #[arg(long, default_value = "127.0.0.1:42069")]
+    address: SocketAddr,
+    /// Start a server on a free port, and stop it after.
+    #[arg(long)]
+    pub(crate) spawn: bool,
+    /// The server's program, with --spawn [default: the `hubbub` beside this one].
+    #[arg(long, value_name = "PATH", requires = "spawn")]
+    server: Option<PathBuf>,
+    /// Cores the server may use, with --spawn, such as 0 or 0,1.
+    #[arg(long, value_name = "CORES", value_delimiter = ',', requires = "spawn")]
+    server_cpus: Vec<usize>,
+    /// The server's shards: what --spawn starts, and what placing clients needs to know.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: u16,
+    /// A server's process, to be watched while it is loaded.
+    #[arg(long, conflicts_with = "spawn")]
+    pid: Option<u32>,
+    /// Cores for the generator, a thread on each [default: the last one].
+    #[arg(long, value_name = "CORES", value_delimiter = ',')]
+    cpus: Vec<usize>,
+
+    /// Clients.
+    #[arg(long, help_heading = "Settings of the scenario")]
+    connections: Option<u32>,
+    /// Rooms.
+    #[arg(long, help_heading = "Settings of the scenario")]
+    rooms: Option<u32>,
+    /// Messages a second.
+    #[arg(long, help_heading = "Settings of the scenario")]
+    rate: Option<f64>,
+    /// Messages of each sender on their way, instead of a rate.
+    #[arg(long, help_heading = "Settings of the scenario", conflicts_with = "rate")]
+    window: Option<u32>,
+    /// Seconds that are measured.
+    #[arg(long, help_heading = "Settings of the scenario")]
+    seconds: Option<f64>,
+    /// Decides everything that is random.
+    #[arg(long, help_heading = "Settings of the scenario")]
+    seed: Option<u32>,
+    /// Any setting, as in a scenario file.
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Settings of the scenario")]
+    set: Vec<String>,
+
+    /// Run once at each of these rates.
+    #[arg(long, value_name = "RATES", value_delimiter = ',', conflicts_with = "search")]
+    pub(crate) sweep: Option<Vec<f64>>,
+    /// Find the highest rate that keeps the 99th percentile under this, with nothing lost.
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub(crate) search: Option<f64>,
+    /// Write a report to this folder, which must be new.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+pub(crate) fn no_such_scenario(name: &str) -> String {
+    let names: Vec<&str> = BUILT_IN.iter().map(|&(name, _)| name).collect();
+    format!("there is no scenario `{name}`, and no such file; there are {}", names.join(", "))
+}
+
+impl RunArgs {
+    /// The scenario, with the flags' settings over its own.
+    pub(crate) fn scenario(&self) -> Result<Scenario, String> {
+        let mut scenario = match Scenario::built_in(&self.scenario) {
+            Some(scenario) => scenario,
+            None => read(Path::new(&self.scenario))?,
+        };
+        for (key, value) in self.settings()? {
+            scenario.set(&key, &value)?;
+        }
+        match scenario.contradictions().first() {
+            Some(problem) => Err(problem.to_string()),
+            None => Ok(scenario),
+        }
+    }
+
+    fn settings(&self) -> Result<Vec<(String, Setting)>, String> {
+        let count = |n: u32| Setting::Integer(i64::from(n));
+        let window = self.window.map(|_| Setting::Text("window".to_owned()));
+        let flags = [
+            ("connections", self.connections.map(count)),
+            ("rooms", self.rooms.map(count)),
+            ("rate", self.rate.map(Setting::Float)),
+            ("arrivals", window),
+            ("window", self.window.map(count)),
+            ("measure_seconds", self.seconds.map(Setting::Float)),
+            ("seed", self.seed.map(count)),
+        ];
+        let flags = flags.into_iter().filter_map(|(key, v)| Some((key.to_owned(), v?)));
+        let mut settings: Vec<(String, Setting)> = flags.collect();
+        for word in &self.set {
+            let (key, value) = word
+                .split_once('=')
+                .ok_or_else(|| format!("--set wants KEY=VALUE, and `{word}` is not that"))?;
+            settings.push((key.to_owned(), Setting::guess(value)));
+        }
+        Ok(settings)
+    }
+
+    /// The server to start.
+    pub(crate) fn server(&self) -> spawn::Options {
+        spawn::Options {
+            program: self.server.clone(),
+            shards: self.shards,
+            cpus: self.server_cpus.clone(),
+            extra: vec![],
+        }
+    }
+
+    /// Where and how to run.
+    pub(crate) fn options(&self, server: Option<&spawn::Server>) -> Result<Options, String> {
+        let cores = available_parallelism().map_err(|e| e.to_string())?.get();
+        Ok(Options {
+            address: server.map_or(self.address, spawn::Server::address),
+            shards: self.shards,
+            pid: server.map(spawn::Server::pid).or(self.pid),
+            cpus: if self.cpus.is_empty() { vec![cores - 1] } else { self.cpus.clone() },
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Scenario, String> {
+    let shown = path.display();
+    if !path.exists() {
+        return Err(no_such_scenario(&shown.to_string()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
+    Scenario::parse(&text).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
+        format!("{shown} cannot be run:\n{}", lines.join("\n"))
+    })
+}
+
+/// Raises the descriptor limit as far as it goes, which must be far enough.
+pub(crate) fn check_descriptors(scenario: &Scenario) -> Result<(), String> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    let (have, need) = (now.current.unwrap_or(u64::MAX), u64::from(scenario.connections));
+    if have < need + DESCRIPTORS_OWN {
+        return Err(format!(
+            "{need} connections need {} descriptors, and this process may open {have}: raise the \
+             limit (ulimit -n) or lower --connections",
+            need + DESCRIPTORS_OWN
+        ));
+    }
+    Ok(())
+}

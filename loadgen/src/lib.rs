@@ -1,0 +1,17 @@
+//! A load generator for chat: what a server does to messages, measured from the outside.
+
+pub mod capture;
+pub mod compare;
+pub mod guard;
+pub mod ledger;
+pub mod message;
+pub mod plan;
+pub mod report;
+pub mod result;
+pub mod run;
+pub mod scenario;
+pub mod schedule;
+pub mod search;
+pub mod spawn;
+pub mod statistics;
+pub mod worker;

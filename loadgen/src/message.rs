@@ -1,0 +1,176 @@
+//! What measured messages look like: a header of fixed width that says who sent what when, then
+//! filling, all printable ASCII so that it passes any server's rules.
+//!
+//! ```text
+//! ~ run:4 sender:6 room:5 sequence:8 intended:16 sent:16 checksum:8 filling…     (hexadecimal)
+//! ```
+
+use memchr::memchr;
+
+/// The first byte of a header; no name contains it.
+const MARK: u8 = b'~';
+const HEADER_BYTES: usize = 64;
+const CHECKSUM_AT: usize = 56;
+/// The highest bit of the sequence says that the message does not count.
+const WARM_UP_BIT: u32 = 31;
+/// The longest name of a user and what follows it in a line.
+const PREFIX_BYTES_MAX: usize = 24;
+
+/// What a message says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Tells messages of this run from any others.
+    pub run: u16,
+    /// Who sent it: a number that is used once in a run.
+    pub sender: u32,
+    /// The room it was sent to.
+    pub room: u32,
+    /// It does not count, and has a number of its own.
+    pub warm_up: bool,
+    /// Its place among those of its sender, from 0.
+    pub sequence: u32,
+    /// When it should have been sent, on the machine's monotonic clock, in nanoseconds.
+    pub intended_ns: u64,
+    /// When it was.
+    pub sent_ns: u64,
+}
+
+/// What a line of the server is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// A measured message.
+    Message(Header),
+    /// A measured message that has changed on its way.
+    Corrupted,
+    /// Anything else.
+    Other(&'a [u8]),
+}
+
+impl Header {
+    /// Appends a line with this header, `bytes` long without its end.
+    pub fn write(&self, bytes: usize, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.push(MARK);
+        hex(out, u64::from(self.run), 4);
+        hex(out, u64::from(self.sender), 6);
+        hex(out, u64::from(self.room), 5);
+        hex(out, u64::from(self.sequence | u32::from(self.warm_up) << WARM_UP_BIT), 8);
+        hex(out, self.intended_ns, 16);
+        hex(out, self.sent_ns, 16);
+        let fill = bytes.saturating_sub(HEADER_BYTES);
+        let filling = (0..fill).map(|i| b'a' + (i % 26) as u8);
+        let sum = checksum(&out[start..], filling.clone());
+        hex(out, u64::from(sum), 8);
+        out.extend(filling);
+        out.push(b'\n');
+    }
+}
+
+/// Reads a line of the server, without its end.
+#[must_use]
+pub fn read(line: &[u8]) -> Line<'_> {
+    let Some(at) = memchr(MARK, &line[..line.len().min(PREFIX_BYTES_MAX)]) else {
+        return Line::Other(line);
+    };
+    let text = &line[at..];
+    if text.len() < HEADER_BYTES {
+        return Line::Corrupted;
+    }
+    let sum = checksum(&text[..CHECKSUM_AT], text[HEADER_BYTES..].iter().copied());
+    match (header(text), unhex(&text[CHECKSUM_AT..HEADER_BYTES])) {
+        (Some(header), Some(said)) if said == u64::from(sum) => Line::Message(header),
+        _ => Line::Corrupted,
+    }
+}
+
+/// The header of a line that is known to be a message, without checking that it is whole.
+#[must_use]
+pub fn peek(line: &[u8]) -> Option<Header> {
+    let at = memchr(MARK, &line[..line.len().min(PREFIX_BYTES_MAX)])?;
+    header(&line[at..])
+}
+
+fn header(text: &[u8]) -> Option<Header> {
+    let field = |from: usize, to: usize| unhex(text.get(from..to)?);
+    let sequence = u32::try_from(field(16, 24)?).ok()?;
+    Some(Header {
+        run: u16::try_from(field(1, 5)?).ok()?,
+        sender: u32::try_from(field(5, 11)?).ok()?,
+        room: u32::try_from(field(11, 16)?).ok()?,
+        warm_up: sequence >> WARM_UP_BIT == 1,
+        sequence: sequence & !(1 << WARM_UP_BIT),
+        intended_ns: field(24, 40)?,
+        sent_ns: field(40, 56)?,
+    })
+}
+
+/// FNV-1a over the header up to the checksum, and the filling.
+fn checksum(header: &[u8], filling: impl Iterator<Item = u8>) -> u32 {
+    let bytes = header.iter().copied().chain(filling);
+    bytes.fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+fn hex(out: &mut Vec<u8>, value: u64, digits: u32) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend((0..digits).rev().map(|i| DIGITS[(value >> (4 * i) & 15) as usize]));
+}
+
+fn unhex(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Header = Header {
+        run: 0xbeef,
+        sender: 0x01_23ab,
+        room: 0x12345,
+        warm_up: true,
+        sequence: 77,
+        intended_ns: 123_456_789_012,
+        sent_ns: 123_456_999_012,
+    };
+
+    fn line(bytes: usize) -> Vec<u8> {
+        let mut out = b"SomeName: ".to_vec();
+        HEADER.write(bytes, &mut out);
+        assert_eq!(out.pop(), Some(b'\n'));
+        out
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for bytes in [64, 65, 100, 400] {
+            let line = line(bytes);
+            assert_eq!(line.len(), "SomeName: ".len() + bytes);
+            assert_eq!(read(&line), Line::Message(HEADER));
+            assert_eq!(peek(&line), Some(HEADER));
+        }
+    }
+
+    #[test]
+    fn any_changed_byte_is_noticed() {
+        let good = line(100);
+        for at in "SomeName: ~".len()..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert_ne!(read(&bad), Line::Message(HEADER), "byte {at}");
+            assert!(!matches!(read(&bad), Line::Message(_)), "byte {at}");
+        }
+        assert_eq!(read(&good[..60]), Line::Corrupted);
+    }
+
+    #[test]
+    fn other_lines_are_left_alone() {
+        assert_eq!(read(b"You joined main"), Line::Other(b"You joined main"));
+    }
+}

@@ -1,0 +1,203 @@
+//! The report on the terminal.
+
+use std::io;
+
+use super::figures::{Figures, PERCENTILES, ServerFigures, quantile};
+use super::format;
+use crate::result::{Messages, RunResult, ServerUse};
+
+/// Writes a run's report as text.
+///
+/// # Errors
+/// What `out` says.
+pub fn print(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
+    let figures = Figures::of(result);
+    writeln!(out, "\n{}  {}\n", result.scenario.name, result.scenario.description)?;
+    percentiles(result, out)?;
+    if result.messages.offered > 0 {
+        rates(&figures, &result.messages, out)?;
+        accounts(&figures, &result.messages, out)?;
+    }
+    connections(result, out)?;
+    if let (Some(server), Some(derived)) = (&result.server, &figures.server) {
+        uses(server, derived, out)?;
+    }
+    let generator = format!("{} of its busiest thread", format::share(figures.generator_busiest));
+    let steal = format::share(result.generator.steal_share);
+    writeln!(out, "  generator    {generator}, {steal} of the machine stolen\n")?;
+    verdict(result, out)
+}
+
+/// The table of percentiles. What has no samples has no line.
+fn percentiles(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
+    if result.times.each().all(|(_, times)| times.is_empty()) {
+        return writeln!(out, "  Nothing was measured.\n");
+    }
+    write!(out, "  {:11}{:>13}", "", "count")?;
+    for (_, label, _) in PERCENTILES {
+        write!(out, "{label:>10}")?;
+    }
+    writeln!(out, "{:>10}", "max")?;
+    for (name, times) in result.times.each().filter(|(_, times)| !times.is_empty()) {
+        write!(out, "  {name:11}{:>13}", format::count(times.len()))?;
+        for &(_, _, q) in PERCENTILES {
+            let value = quantile(times, q);
+            let value = value.map_or(format::NONE.to_owned(), |ns| format::time(ns as f64));
+            write!(out, "{value:>10}")?;
+        }
+        writeln!(out, "{:>10}", format::time(times.max() as f64))?;
+    }
+    writeln!(out)
+}
+
+fn rates(figures: &Figures, messages: &Messages, out: &mut impl io::Write) -> io::Result<()> {
+    let rate = format::number;
+    let achieved = figures.achieved_share.map_or(format::NONE.to_owned(), format::share);
+    writeln!(
+        out,
+        "  messages     offered {} ({}/s), sent {} ({}/s): {achieved}",
+        format::count(messages.offered),
+        rate(figures.offered_per_second),
+        format::count(messages.sent),
+        rate(figures.sent_per_second),
+    )?;
+    let delivered = format!("{}/s", rate(figures.delivered_per_second));
+    writeln!(out, "  deliveries   {} ({delivered})", format::count(messages.delivered))
+}
+
+/// Where the deliveries went, as a sum that can be checked by eye.
+fn accounts(figures: &Figures, messages: &Messages, out: &mut impl io::Write) -> io::Result<()> {
+    let n = format::count;
+    let [expected, delivered, lost] = [messages.expected, messages.delivered, messages.lost].map(n);
+    write!(out, "  accounts     {expected} expected = {delivered} delivered + {lost} lost")?;
+    match figures.unaccounted {
+        0 => writeln!(out, "  (adds up)")?,
+        by => writeln!(out, "  DOES NOT ADD UP: {by} unaccounted for")?,
+    }
+    if messages.gap_notices > 0 {
+        let (missed, notices) = (n(messages.missed), n(messages.gap_notices));
+        writeln!(out, "               {missed} announced as missed, in {notices} notices")?;
+    }
+    writeln!(
+        out,
+        "               {} duplicated, {} reordered, {} corrupted, {} misrouted, \
+         {} orders that disagree",
+        n(messages.duplicated),
+        n(messages.reordered),
+        n(messages.corrupted),
+        n(messages.misrouted),
+        n(messages.disagreements),
+    )?;
+    if messages.grey > 0 {
+        let grey = n(messages.grey);
+        writeln!(out, "               {grey} to members coming or going, which count neither way")?;
+    }
+    Ok(())
+}
+
+fn connections(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
+    let it = &result.connections;
+    let n = format::count;
+    write!(out, "  connections  {} opened, {} at most at a time", n(it.opened), n(it.most))?;
+    for (count, what) in [
+        (it.failed, "failed"),
+        (it.refused, "refused"),
+        (it.closed_by_server, "closed by the server"),
+    ] {
+        if count > 0 {
+            write!(out, ", {} {what}", n(count))?;
+        }
+    }
+    writeln!(out)
+}
+
+fn uses(server: &ServerUse, derived: &ServerFigures, out: &mut impl io::Write) -> io::Result<()> {
+    write!(out, "  server       {:.2} cores", derived.cores)?;
+    if let (Some(user), Some(system)) =
+        (derived.user_ns_per_delivery, derived.system_ns_per_delivery)
+    {
+        let [all, user, system] = [user + system, user, system].map(format::number);
+        write!(out, ", {all} ns of CPU a delivery ({user} user + {system} system)")?;
+    }
+    let [before, after] = [server.rss_before, server.rss_after].map(|it| format::bytes(it as f64));
+    write!(out, "\n               memory {before} before, {after} after")?;
+    if let Some(bytes) = derived.rss_bytes_per_connection.filter(|bytes| *bytes > 0.0) {
+        write!(out, ": {} a connection", format::bytes(bytes))?;
+    }
+    writeln!(out)
+}
+
+/// Whether the run counts, and whether the server passed.
+fn verdict(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
+    if result.invalid.is_empty() {
+        writeln!(out, "VALID: the generator was not the limit.")?;
+    } else {
+        writeln!(out, "INVALID: this run says nothing about the server.")?;
+    }
+    for why in &result.invalid {
+        writeln!(out, "  - {why}")?;
+    }
+    if !result.failures.is_empty() {
+        writeln!(out, "FAILED: the server did not keep what the scenario promises.")?;
+    }
+    for why in &result.failures {
+        writeln!(out, "  - {why}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    fn text(result: &RunResult) -> String {
+        let mut out = vec![];
+        print(result, &mut out).expect("a vector takes everything");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_good_run_says_all_its_figures() {
+        let text = text(&fixture::named("fanout"));
+        for part in [
+            "  delivery         200 000",
+            "1 000 000 expected = 1 000 000 delivered + 0 lost  (adds up)",
+            "offered 1 000 (100/s), sent 1 000 (100/s): 100.0 %",
+            "4 082 ns of CPU a delivery (1 122 user + 2 960 system)",
+            "VALID: ",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+        assert!(!text.contains("FAILED") && !text.contains("INVALID"), "{text}");
+        let rows: Vec<&str> = text.lines().skip_while(|line| !line.contains("p50")).collect();
+        let width = |line: &str| line.chars().count();
+        assert!(rows[1..7].iter().all(|row| width(row) == width(rows[0])), "{text}");
+    }
+
+    #[test]
+    fn a_percentile_of_a_few_is_hidden() {
+        let text = text(&fixture::named("connect-storm"));
+        let row = text.lines().find(|line| line.starts_with("  greeting")).expect("its row");
+        assert_eq!(row.matches(format::NONE).count(), 1, "{row}");
+        assert!(!text.contains("accounts"), "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let text = text(&fixture::named("mixed"));
+        for part in [
+            "DOES NOT ADD UP: 20 unaccounted for",
+            "12 refused, 3 closed by the server",
+            "INVALID: this run says nothing about the server.\n  - only 96.2 %",
+            "FAILED: the server did not keep what the scenario promises.\n  - 100 deliveries",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_anything_has_a_report_too() {
+        assert!(text(&fixture::named("empty")).contains("Nothing was measured."));
+    }
+}

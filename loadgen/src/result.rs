@@ -1,0 +1,275 @@
+//! What a run found out: everything that reports are made from. Times are in nanoseconds unless a
+//! name says otherwise; distributions are HDR histograms of nanoseconds with three digits.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::scenario::Scenario;
+
+/// Raised when a field of `run.json` changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The shortest time that is told apart, in nanoseconds.
+pub const TIME_MIN_NS: u64 = 1_000;
+/// The longest time that is recorded as it is, in nanoseconds: two minutes.
+pub const TIME_MAX_NS: u64 = 120_000_000_000;
+/// Significant decimal digits of recorded times.
+pub const TIME_DIGITS: u8 = 3;
+
+/// An empty distribution of times.
+#[must_use]
+pub fn times() -> Histogram<u64> {
+    Histogram::new_with_bounds(TIME_MIN_NS, TIME_MAX_NS, TIME_DIGITS).expect("valid bounds")
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// What was asked for, flags included.
+    pub scenario: Scenario,
+    /// The words of the command line.
+    pub command: Vec<String>,
+    /// When it began, in seconds since 1970.
+    pub started_unix_seconds: u64,
+    /// Phases it went through, in order.
+    pub phases: Vec<Phase>,
+    /// The distributions it measured.
+    pub times: Times,
+    /// What became of the messages.
+    pub messages: Messages,
+    /// What became of the connections.
+    pub connections: Connections,
+    /// A row for every second, from the first connection on.
+    pub timeline: Vec<Second>,
+    /// What the server used while messages counted; none if it could not be watched.
+    pub server: Option<ServerUse>,
+    /// What the generator used while messages counted.
+    pub generator: GeneratorUse,
+    /// Why the run says nothing about the server; empty for a valid one.
+    pub invalid: Vec<String>,
+    /// What the scenario promises and the server did not keep.
+    pub failures: Vec<String>,
+}
+
+/// A part of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Phase {
+    /// `connect`, `join`, `warm-up`, `measure`, `drain` or `teardown`.
+    pub name: &'static str,
+    /// When it began, in seconds since the run did.
+    pub start_seconds: f64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Distributions of times in the measured part of a run.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// From when a message should have been sent to when a receiver had it: the headline.
+    pub delivery: Histogram<u64>,
+    /// From when it was sent to when a receiver had it.
+    pub service: Histogram<u64>,
+    /// From when it should have been sent to when it was: the generator's own lateness.
+    pub lag: Histogram<u64>,
+    /// From when it should have been sent to when the last receiver had it, on a sample.
+    pub completion: Histogram<u64>,
+    /// From the start of a connection until the kernel had it.
+    pub connect: Histogram<u64>,
+    /// From the start of a connection until the server had given it a name.
+    pub greeting: Histogram<u64>,
+    /// From asking for a room until being in it.
+    pub join: Histogram<u64>,
+}
+
+impl Times {
+    /// Nothing measured yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            delivery: times(),
+            service: times(),
+            lag: times(),
+            completion: times(),
+            connect: times(),
+            greeting: times(),
+            join: times(),
+        }
+    }
+
+    /// Adds another part of the same run.
+    ///
+    /// # Panics
+    /// Never: all distributions have the same bounds.
+    pub fn add(&mut self, other: &Self) {
+        let mine = [
+            &mut self.delivery,
+            &mut self.service,
+            &mut self.lag,
+            &mut self.completion,
+            &mut self.connect,
+            &mut self.greeting,
+            &mut self.join,
+        ];
+        for (mine, (_, other)) in mine.into_iter().zip(other.each()) {
+            mine.add(other).expect("distributions of one kind");
+        }
+    }
+
+    /// All distributions with their names.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Histogram<u64>)> {
+        [
+            ("delivery", &self.delivery),
+            ("service", &self.service),
+            ("lag", &self.lag),
+            ("completion", &self.completion),
+            ("connect", &self.connect),
+            ("greeting", &self.greeting),
+            ("join", &self.join),
+        ]
+        .into_iter()
+    }
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What became of the messages that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Messages {
+    /// Messages due in the measured time.
+    pub offered: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Deliveries there should have been: for each message, one for each member at that time.
+    pub expected: u64,
+    /// Deliveries there were.
+    pub delivered: u64,
+    /// Expected, and never came.
+    pub lost: u64,
+    /// Came again.
+    pub duplicated: u64,
+    /// Came after a later one of the same sender.
+    pub reordered: u64,
+    /// Came with a wrong checksum.
+    pub corrupted: u64,
+    /// Came to somebody who is not in the room.
+    pub misrouted: u64,
+    /// Came while their receiver was coming or going, and count neither way.
+    pub grey: u64,
+    /// Notices of the server that a receiver missed messages.
+    pub gap_notices: u64,
+    /// Messages missed by their own account.
+    pub missed: u64,
+    /// Pairs of receivers that saw the messages of a room in different orders, on a sample.
+    pub disagreements: u64,
+}
+
+/// What became of the connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Connections {
+    /// Made, those that replaced others too.
+    pub opened: u64,
+    /// That could not be made.
+    pub failed: u64,
+    /// That the server turned away because it was full.
+    pub refused: u64,
+    /// That the server closed without being asked.
+    pub closed_by_server: u64,
+    /// Most at a time.
+    pub most: u64,
+}
+
+impl Connections {
+    /// Adds another part of the same run.
+    pub fn add(&mut self, other: &Self) {
+        self.opened += other.opened;
+        self.failed += other.failed;
+        self.refused += other.refused;
+        self.closed_by_server += other.closed_by_server;
+    }
+}
+
+/// One second of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Second {
+    /// The second, from 0.
+    pub second: u32,
+    /// Connections at its end.
+    pub connections: u64,
+    /// Messages sent in it.
+    pub sent: u64,
+    /// Deliveries in it.
+    pub delivered: u64,
+    /// Median delivery time, in microseconds.
+    pub p50_us: f64,
+    /// 99th percentile of delivery times, in microseconds.
+    pub p99_us: f64,
+    /// Longest delivery time, in microseconds.
+    pub max_us: f64,
+    /// Server CPU used in it, in cores.
+    pub server_cpu: f64,
+    /// Server memory at its end, in bytes.
+    pub server_rss: u64,
+    /// The busiest generator thread's CPU, in cores.
+    pub generator_cpu: f64,
+}
+
+/// What the server used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ServerUse {
+    /// Its process.
+    pub pid: u32,
+    /// Time it was watched, in seconds.
+    pub seconds: f64,
+    /// CPU time of every thread, by name.
+    pub threads: Vec<ThreadUse>,
+    /// CPU time in user code, in nanoseconds.
+    pub user_ns: u64,
+    /// CPU time in the kernel, in nanoseconds.
+    pub system_ns: u64,
+    /// Resident memory before the first connection and at the end, in bytes.
+    pub rss_before: u64,
+    /// See `rss_before`.
+    pub rss_after: u64,
+    /// Resident memory, with what is shared counted in part, at the end, in bytes.
+    pub pss_after: u64,
+    /// Descriptors open at the end.
+    pub descriptors: u64,
+    /// Times a thread gave up its core by itself.
+    pub voluntary_switches: u64,
+    /// Times a thread was taken off its core.
+    pub involuntary_switches: u64,
+    /// Memory of the kernel's TCP sockets before and after, in bytes, of the whole machine.
+    pub socket_bytes_before: u64,
+    /// See `socket_bytes_before`.
+    pub socket_bytes_after: u64,
+}
+
+/// What one thread used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ThreadUse {
+    /// Its name.
+    pub name: String,
+    /// CPU time, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Time it could have run and did not get a core, in nanoseconds.
+    pub waited_ns: u64,
+}
+
+/// What the generator used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct GeneratorUse {
+    /// Time it was watched, in seconds.
+    pub seconds: f64,
+    /// CPU time of every thread.
+    pub threads: Vec<ThreadUse>,
+    /// Reads that brought something.
+    pub reads: u64,
+    /// Bytes they brought.
+    pub bytes_read: u64,
+    /// The part of the machine's time that its hypervisor took away.
+    pub steal_share: f64,
+}

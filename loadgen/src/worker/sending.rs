@@ -1,0 +1,186 @@
+//! Saying things at the right moment, or when earlier ones have come back.
+
+use std::cmp::Reverse;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::Ordering;
+
+use super::{Stage, State, Worker};
+use crate::message::Header;
+use crate::scenario::{Arrivals, Text};
+use crate::schedule::{Plan as SchedulePlan, Schedule, now_ns};
+
+/// What bots say.
+const SENTENCES: &[&str] = &[
+    "good morning everyone!",
+    "has anybody tried the new tea place by the station?",
+    "I finally fixed that bug. It was one character.",
+    "one character is all it ever is",
+    "who is up for a game tonight?",
+    "my cat has opinions about my keyboard",
+    "brb, coffee",
+    "that reminds me, did the build go green?",
+    "greener than my plants",
+    "I read a paper on queues today and had to wait for the end",
+    "lovely weather for staying inside",
+    "does anyone know a good book about the sea?",
+    "several, and they are all wet",
+    "hello to whoever just came in!",
+    "I am off to lunch, be nice to each other",
+];
+
+/// Someone who speaks.
+#[derive(Debug)]
+pub(super) struct Sender {
+    client: usize,
+    /// Its number in messages; another one after it has come back.
+    pub(super) id: u32,
+    pub(super) room: u32,
+    /// Its next message that counts.
+    pub(super) next: u32,
+    /// Its next message that does not.
+    warm_up: u32,
+    schedule: Schedule,
+    /// Messages it keeps on their way; 0 if it goes by its schedule.
+    window: u32,
+}
+
+impl Worker {
+    /// Makes the client a sender.
+    pub(super) fn add_sender(&mut self, client: usize, number: u32, room: u32) {
+        let scenario = &self.shared.scenario;
+        let plan = SchedulePlan {
+            arrivals: scenario.arrivals,
+            rate: scenario.rate,
+            burst: scenario.burst,
+            seed: scenario.seed,
+            senders: self.shared.senders,
+        };
+        let sender = Sender {
+            client,
+            id: number,
+            room,
+            next: 0,
+            warm_up: 0,
+            schedule: plan.schedule(number % self.shared.senders.max(1)),
+            window: if scenario.arrivals == Arrivals::Window { scenario.window } else { 0 },
+        };
+        self.clients[client].sender = Some(self.senders.len());
+        self.senders.push(sender);
+        if self.started {
+            // It goes on where its schedule is by now.
+            self.start_sender(self.senders.len() - 1, now_ns());
+        }
+    }
+
+    pub(super) fn start_senders(&mut self) {
+        for sender in 0..self.senders.len() {
+            self.start_sender(sender, 0);
+        }
+    }
+
+    fn start_sender(&mut self, sender: usize, not_before: u64) {
+        let from = self.shared.send_from.load(Ordering::Relaxed);
+        for _ in 0..self.senders[sender].window {
+            self.due.push(Reverse((from, sender)));
+        }
+        let schedule = &mut self.senders[sender].schedule;
+        if let Some(first) = schedule.find(|at| from + at >= not_before) {
+            let first = from + first;
+            self.due.push(Reverse((first, sender)));
+        }
+    }
+
+    /// Sends everything that is due.
+    pub(super) fn send_due(&mut self, now: u64) {
+        let until = self.shared.send_until.load(Ordering::Relaxed);
+        let from = self.shared.send_from.load(Ordering::Relaxed);
+        while let Some(&Reverse((at, sender))) = self.due.peek() {
+            if at > now {
+                return;
+            }
+            self.due.pop();
+            if at >= until || self.shared.stage() != Stage::Send {
+                continue;
+            }
+            self.say(sender, at);
+            if self.senders[sender].window == 0
+                && let Some(next) = self.senders[sender].schedule.next()
+            {
+                self.due.push(Reverse((from + next, sender)));
+            }
+            // Several messages of one sender that are due together leave together.
+            let more =
+                matches!(self.due.peek(), Some(&Reverse((at, s))) if s == sender && at <= now);
+            if !more {
+                self.flush(self.senders[sender].client);
+            }
+        }
+    }
+
+    /// The sender's own messages have come back: with a window, as many may follow.
+    pub(super) fn came_back(&mut self, client: usize, count: u32) {
+        let Some(sender) = self.clients[client].sender else { return };
+        if self.senders[sender].window == 0 || count == 0 {
+            return;
+        }
+        let now = now_ns();
+        if now >= self.shared.send_until.load(Ordering::Relaxed) {
+            return;
+        }
+        for _ in 0..count {
+            self.say(sender, now);
+        }
+        self.flush(client);
+    }
+
+    /// Puts the sender's next message into its client's outgoing bytes.
+    fn say(&mut self, index: usize, intended_ns: u64) {
+        let counts = self.shared.counts(intended_ns);
+        self.outcome.ledger.sums.offered += u64::from(counts);
+        let sender = &mut self.senders[index];
+        let client = &mut self.clients[sender.client];
+        if client.state != State::Seated {
+            return;
+        }
+        let sent_ns = now_ns();
+        let next = if counts { &mut sender.next } else { &mut sender.warm_up };
+        let sequence = std::mem::replace(next, *next + 1);
+        if self.shared.scenario.text == Text::Chatter {
+            let sentence = SENTENCES[(self.random.next_u64() % SENTENCES.len() as u64) as usize];
+            client.out.extend_from_slice(sentence.as_bytes());
+            client.out.push(b'\n');
+        } else {
+            let header = Header {
+                run: self.shared.run,
+                sender: sender.id,
+                room: sender.room,
+                warm_up: !counts,
+                sequence,
+                intended_ns,
+                sent_ns,
+            };
+            header.write(self.shared.scenario.message_bytes as usize, &mut client.out);
+        }
+        self.tick.sent += 1;
+        if counts {
+            self.outcome.ledger.sums.sent += 1;
+            self.outcome.times.lag.saturating_record(sent_ns.saturating_sub(intended_ns));
+        }
+    }
+
+    /// Writes what the client has to say, as far as its socket takes it.
+    pub(super) fn flush(&mut self, client: usize) {
+        let client = &mut self.clients[client];
+        let Some(stream) = &mut client.stream else { return };
+        let mut written = 0;
+        while written < client.out.len() {
+            match stream.write(&client.out[written..]) {
+                Ok(count) => written += count,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                // What cannot be written now is when there is room; a broken connection is read.
+                Err(_) => break,
+            }
+        }
+        client.out.drain(..written);
+    }
+}

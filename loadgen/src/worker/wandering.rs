@@ -1,0 +1,195 @@
+//! What happens beside talking: clients leave and are replaced, go to other rooms, take other
+//! names, read slowly, or all break at once.
+
+use socket2::SockRef;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Stage, State, Worker};
+use crate::scenario::Scenario;
+use crate::schedule::Random;
+
+/// How often slow readers read.
+const SLOW_EVERY_NS: u64 = 50_000_000;
+/// Tries to find a client that something can happen to.
+const PICK_TRIES: u32 = 16;
+
+/// When what happens next.
+#[derive(Debug)]
+pub(super) struct Wander {
+    churn: Happening,
+    joins: Happening,
+    renames: Happening,
+    next_slow_ns: u64,
+    slow_bytes: usize,
+    herds_left: u32,
+}
+
+/// Something that happens at random moments.
+#[derive(Debug)]
+struct Happening {
+    per_second: f64,
+    next_ns: u64,
+}
+
+impl Happening {
+    fn new(per_second: f64, workers: u32) -> Self {
+        Self { per_second: per_second / f64::from(workers), next_ns: u64::MAX }
+    }
+
+    /// How often it has happened up to `now`.
+    fn due(&mut self, now: u64, random: &mut Random) -> u32 {
+        if self.per_second <= 0.0 {
+            return 0;
+        }
+        let mut count = 0;
+        if self.next_ns == u64::MAX {
+            self.next_ns = now;
+        }
+        while self.next_ns <= now {
+            count += 1;
+            let gap = -random.next_unit().ln() / self.per_second;
+            self.next_ns += (gap * 1e9) as u64;
+        }
+        count
+    }
+}
+
+impl Wander {
+    pub(super) fn new(scenario: &Scenario, workers: u32) -> Self {
+        let slow = f64::from(scenario.slow_bytes_per_second) * SLOW_EVERY_NS as f64 / 1e9;
+        Self {
+            churn: Happening::new(scenario.churn_per_second, workers),
+            joins: Happening::new(scenario.joins_per_second, workers),
+            renames: Happening::new(scenario.renames_per_second, workers),
+            next_slow_ns: 0,
+            slow_bytes: slow as usize,
+            herds_left: scenario.herds,
+        }
+    }
+
+    pub(super) fn next_moment(&self) -> u64 {
+        self.churn.next_ns.min(self.joins.next_ns).min(self.renames.next_ns)
+    }
+}
+
+impl Worker {
+    /// Has happen what is due.
+    pub(super) fn wander(&mut self, now: u64, stage: Stage) {
+        if stage != Stage::Send || now < self.shared.send_from.load(Ordering::Relaxed) {
+            return;
+        }
+        for _ in 0..self.wander.churn.due(now, &mut self.random) {
+            if let Some(client) = self.pick() {
+                self.replace(client);
+            }
+        }
+        for _ in 0..self.wander.joins.due(now, &mut self.random) {
+            self.move_one();
+        }
+        for _ in 0..self.wander.renames.due(now, &mut self.random) {
+            if let Some(client) = self.pick() {
+                let name = format!("/name lg{:x}\n", self.random.next_u64() >> 16);
+                self.clients[client].out.extend_from_slice(name.as_bytes());
+                self.flush(client);
+            }
+        }
+        self.herd(now);
+    }
+
+    /// A client that is seated and does not speak.
+    fn pick(&mut self) -> Option<usize> {
+        let count = self.clients.len() as u64;
+        (0..PICK_TRIES).find_map(|_| {
+            let client = (self.random.next_u64() % count) as usize;
+            let who = &self.clients[client];
+            let free = who.state == State::Seated && who.sender.is_none() && !who.slow;
+            free.then_some(client)
+        })
+    }
+
+    /// The client goes, and another one comes in its place.
+    fn replace(&mut self, client: usize) {
+        self.hang_up(client);
+        self.clients[client].comes_back = true;
+        self.waiting.push_back(client);
+    }
+
+    fn move_one(&mut self) {
+        let rooms = self.shared.plan.lock().expect("no thread has died").rooms();
+        let Some(client) = self.pick().filter(|_| rooms > 1) else { return };
+        let seat = self.clients[client].seat.as_mut().expect("who is seated has a seat");
+        let other = (self.random.next_u64() % u64::from(rooms - 1)) as u32;
+        seat.room = if other >= seat.room { other + 1 } else { other };
+        let room = seat.room;
+        self.clients[client].comes_back = true;
+        self.go_to(client, room);
+    }
+
+    /// All connections break at once, at even moments of the measured time.
+    fn herd(&mut self, now: u64) {
+        let from = self.shared.measure_from.load(Ordering::Relaxed);
+        let until = self.shared.send_until.load(Ordering::Relaxed);
+        let all = u64::from(self.shared.scenario.herds);
+        let done = all - u64::from(self.wander.herds_left);
+        if done == all || now < from + (until - from) / (all + 1) * (done + 1) {
+            return;
+        }
+        self.wander.herds_left -= 1;
+        for client in 0..self.clients.len() {
+            if let Some(stream) = &self.clients[client].stream {
+                // Reset, so that no port has to wait before it is used again.
+                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            }
+            self.retire_sender(client);
+            self.replace(client);
+        }
+    }
+
+    /// A sender that comes back counts its messages anew, as another one.
+    fn retire_sender(&mut self, client: usize) {
+        let Some(old) = self.clients[client].sender.take() else { return };
+        let sender = &self.senders[old];
+        self.outcome.sent.insert((sender.room, sender.id), sender.next);
+        let id = sender.id + self.shared.senders;
+        self.due.retain(|std::cmp::Reverse((_, sender))| *sender != old);
+        if let Some(seat) = &mut self.clients[client].seat {
+            seat.sender = Some(id);
+        }
+    }
+
+    /// Chooses who reads slowly.
+    pub(super) fn choose_slow(&mut self) {
+        let share = self.shared.scenario.slow_share;
+        let count = (share * self.clients.len() as f64).round() as usize;
+        // From the end, because the first in a room speak.
+        for client in self.clients.iter_mut().rev().take(count) {
+            client.slow = true;
+        }
+    }
+
+    /// Whether the client does not read when it could.
+    pub(super) fn is_withholding(&self, client: usize) -> bool {
+        let who = &self.clients[client];
+        who.slow && who.state == State::Seated && self.shared.stage() == Stage::Send
+    }
+
+    /// Has slow readers read their share, and all there is once sending is over.
+    pub(super) fn read_slow(&mut self, now: u64, stage: Stage) {
+        if self.shared.scenario.slow_share == 0.0 || now < self.wander.next_slow_ns {
+            return;
+        }
+        self.wander.next_slow_ns = now + SLOW_EVERY_NS;
+        for client in 0..self.clients.len() {
+            if self.clients[client].slow && self.clients[client].state == State::Seated {
+                match stage {
+                    Stage::Send if self.wander.slow_bytes > 0 => {
+                        self.receive_once(client, self.wander.slow_bytes);
+                    }
+                    Stage::Drain => self.receive(client),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
