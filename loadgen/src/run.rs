@@ -12,7 +12,7 @@ use std::{env, io};
 use hdrhistogram::Histogram;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::capture::{Probe, Snapshot};
+use crate::capture::{Probe, Snapshot, Threads};
 use crate::guard;
 use crate::ledger::{Ledger, Receiver, Sent};
 use crate::plan::Plan;
@@ -63,6 +63,8 @@ struct Run<'a> {
     phases: Vec<Phase>,
     probe: Option<Probe>,
     probed: Option<(u32, u64)>,
+    /// Our threads at the end of the last second that was looked at.
+    own_threads: Option<(u32, Threads)>,
     interrupted: &'a AtomicBool,
     watch: &'a mut dyn FnMut(&Progress<'_>),
 }
@@ -170,6 +172,7 @@ impl<'a> Run<'a> {
             phases,
             probe,
             probed: None,
+            own_threads: None,
             interrupted,
             watch,
         })
@@ -271,6 +274,7 @@ impl<'a> Run<'a> {
             second.p99_us = micros(all.value_at_quantile(0.99));
             second.max_us = micros(all.max());
             self.probe_server(tick.second);
+            self.probe_ourselves(tick.second);
         }
     }
 
@@ -286,6 +290,21 @@ impl<'a> Run<'a> {
                 let seconds = f64::from(second.saturating_sub(last).max(1));
                 row.server_cpu = reading.cpu_ns.saturating_sub(cpu_ns) as f64 / 1e9 / seconds;
             }
+        }
+    }
+
+    fn probe_ourselves(&mut self, second: u32) {
+        if self.own_threads.as_ref().is_some_and(|(last, _)| *last == second) {
+            return;
+        }
+        let Ok(threads) = Threads::own() else { return };
+        let before = self.own_threads.replace((second, threads));
+        if let (Some((last, before)), Some((_, threads)), Some((row, _))) =
+            (before, &self.own_threads, self.seconds.get_mut(&second))
+        {
+            let used = threads.since(&before).into_iter().map(|thread| thread.cpu_ns).max();
+            let seconds = f64::from(second.saturating_sub(last).max(1));
+            row.generator_cpu = used.unwrap_or(0) as f64 / 1e9 / seconds;
         }
     }
 
