@@ -112,7 +112,7 @@ fn saturated(result: &RunResult) -> Option<String> {
     (used.seconds > 0.0 && busy > BUSY_MAX).then(|| {
         format!(
             "the generator's thread `{}` was busy for {:.0} % of the time, the limit is {:.0} %: \
-             lower --rate, or spread the load with --cpus or --procs",
+             lower --rate, or spread the load over more cores with --cpus",
             busiest.name,
             100.0 * busy,
             100.0 * BUSY_MAX
@@ -137,7 +137,7 @@ fn unconnected(result: &RunResult) -> Option<String> {
     (failed > 0).then(|| {
         format!(
             "{failed} connections could not be made, the limit is none: raise the descriptor limit \
-             (ulimit -n), use --procs, or lower --connections"
+             (ulimit -n) or lower --connections"
         )
     })
 }
