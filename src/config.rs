@@ -19,7 +19,6 @@ const DESCRIPTORS_PER_SHARD: u64 = 8;
 const FEED_FRAMES_MIN: usize = 16;
 /// Bytes around a message's text: a name, punctuation, a line end.
 const FRAME_BYTES_SPARE: usize = 32;
-const CHAR_BYTES_MAX: usize = 4;
 
 /// Hubbub, a chat server: `nc 127.0.0.1 42069` and you are in.
 ///
@@ -136,13 +135,20 @@ impl Config {
     pub fn new(args: &Args, machine: Machine) -> Result<Self, String> {
         let shards = args.shards.unwrap_or(machine.cores).max(1);
         let connections_max = connections_max(args.connections_max, shards, machine)?;
-        let message_chars_max = args.message_chars_max as usize;
-        let feed_bytes_max = args.feed_bytes_max as usize;
-        let feed_min = (message_chars_max * CHAR_BYTES_MAX + FRAME_BYTES_SPARE) * FEED_FRAMES_MIN;
-        if feed_bytes_max < feed_min {
+        let limits = Limits {
+            message_chars_max: args.message_chars_max as usize,
+            announce_max: args.announce_max,
+            feed_bytes_max: args.feed_bytes_max as usize,
+            feed_messages_max: args.feed_messages_max as usize,
+            outbox_bytes_max: args.outbox_bytes_max as usize,
+            ..Limits::default()
+        };
+        let feed_min = (limits.message_bytes_max() + FRAME_BYTES_SPARE) * FEED_FRAMES_MIN;
+        if limits.feed_bytes_max < feed_min {
             return Err(format!(
-                "--feed-bytes-max {feed_bytes_max} is too little for --message-chars-max \
-                 {message_chars_max}: it must be at least {feed_min}"
+                "--feed-bytes-max {} is too little for --message-chars-max {}: it must be at least \
+                 {feed_min}",
+                limits.feed_bytes_max, limits.message_chars_max
             ));
         }
         Ok(Self {
@@ -152,14 +158,7 @@ impl Config {
             descriptors_max: machine.descriptors_max,
             connections_max,
             drain_wait_max: Duration::from_secs(args.drain_seconds),
-            limits: Limits {
-                message_chars_max,
-                announce_max: args.announce_max,
-                feed_bytes_max,
-                feed_messages_max: args.feed_messages_max as usize,
-                outbox_bytes_max: args.outbox_bytes_max as usize,
-                ..Limits::default()
-            },
+            limits,
         })
     }
 }

@@ -10,7 +10,6 @@ use crate::model::Limits;
 const SPARE_BYTES_MAX: usize = 64 << 10;
 /// Bytes around the longest text in a frame: a name, punctuation, a line end.
 const FRAME_BYTES_SPARE: usize = 64;
-const CHAR_BYTES_MAX: usize = 4;
 /// Bytes of the index for each frame, when it has just grown.
 const INDEX_BYTES_PER_FRAME: usize = 2 * size_of::<u64>();
 /// Bytes kept in buffers for the next logs. An idle room then holds none, and a busy one never
@@ -47,7 +46,7 @@ impl Shares {
     fn of(limits: &Limits) -> Self {
         let capacity = limits.feed_bytes_max;
         let buffer_bytes = capacity / 4 * 3;
-        let frame_bytes_max = limits.message_chars_max * CHAR_BYTES_MAX + FRAME_BYTES_SPARE;
+        let frame_bytes_max = limits.message_bytes_max() + FRAME_BYTES_SPARE;
         Self {
             buffer_bytes,
             bytes_max: buffer_bytes.saturating_sub(frame_bytes_max),

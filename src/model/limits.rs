@@ -31,6 +31,18 @@ pub struct Limits {
     pub flush_sessions_max: usize,
 }
 
+/// Bytes of a character in UTF-8, at most.
+const CHAR_BYTES_MAX: usize = 4;
+
+impl Limits {
+    /// Bytes in one message's text, at most.
+    #[inline]
+    #[must_use]
+    pub fn message_bytes_max(&self) -> usize {
+        self.message_chars_max * CHAR_BYTES_MAX
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

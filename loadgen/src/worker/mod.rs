@@ -265,7 +265,7 @@ impl Worker {
                 break;
             }
             self.connect_more(now);
-            if stage >= Stage::Send && !std::mem::replace(&mut self.started, stage >= Stage::Send) {
+            if stage >= Stage::Send && !std::mem::replace(&mut self.started, true) {
                 self.start_senders();
             }
             self.send_due(now);

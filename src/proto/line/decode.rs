@@ -17,12 +17,11 @@ const STRIKES_MAX: u8 = 3;
 /// Room in a line for more than the text: a command's word, a carriage return, characters that are
 /// taken out.
 const LINE_BYTES_SPARE: usize = 64;
-const CHAR_BYTES_MAX: usize = 4;
 
 /// The longest line, in bytes, that is looked at; whatever is longer is over the limit in
 /// characters too.
 pub(in crate::proto) fn line_bytes_max(limits: &Limits) -> usize {
-    limits.message_chars_max * CHAR_BYTES_MAX + LINE_BYTES_SPARE
+    limits.message_bytes_max() + LINE_BYTES_SPARE
 }
 
 /// See [`crate::proto::Decoder`].
