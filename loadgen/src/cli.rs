@@ -1,12 +1,13 @@
 //! The command line.
 
+use std::env::current_exe;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use clap::{Parser, Subcommand};
-use loadgen::run::Options;
-use loadgen::scenario::{BUILT_IN, Scenario, Setting};
+use loadgen::run::{Options, Processes};
+use loadgen::scenario::{BUILT_IN, Placement, Scenario, Setting};
 use loadgen::spawn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -49,6 +50,9 @@ pub(crate) enum Verb {
         #[arg(long)]
         force: bool,
     },
+    /// Be one of the processes of --procs.
+    #[command(hide = true)]
+    Crew,
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,15 +72,19 @@ pub(crate) struct RunArgs {
     /// Cores the server may use, with --spawn, such as 0 or 0,1.
     #[arg(long, value_name = "CORES", value_delimiter = ',', requires = "spawn")]
     server_cpus: Vec<usize>,
-    /// The server's shards: what --spawn starts, and what placing clients needs to know.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    shards: u16,
+    /// The server's shards: what --spawn starts, and what placing clients needs to know [default:
+    /// 1, or 2 for scenarios that place clients].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: Option<u16>,
     /// A server's process, to be watched while it is loaded.
     #[arg(long, conflicts_with = "spawn")]
     pid: Option<u32>,
     /// Cores for the generator, a thread on each [default: the last one].
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     cpus: Vec<usize>,
+    /// Processes to spread the clients over, when one may not have descriptors enough for all.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    procs: u32,
 
     /// Clients.
     #[arg(long, help_heading = "Settings of the scenario")]
@@ -126,10 +134,17 @@ impl RunArgs {
         for (key, value) in self.settings()? {
             scenario.set(&key, &value)?;
         }
-        match scenario.contradictions().first() {
-            Some(problem) => Err(problem.to_string()),
-            None => Ok(scenario),
+        if let Some(problem) = scenario.contradictions().first() {
+            return Err(problem.to_string());
         }
+        if scenario.placement == Placement::CrossShard && self.shards_for(&scenario) < 2 {
+            return Err("where all are on one shard nobody is on another: --shards 2".to_owned());
+        }
+        Ok(scenario)
+    }
+
+    fn shards_for(&self, scenario: &Scenario) -> u16 {
+        self.shards.unwrap_or(if scenario.placement == Placement::Any { 1 } else { 2 })
     }
 
     fn settings(&self) -> Result<Vec<(String, Setting)>, String> {
@@ -156,24 +171,55 @@ impl RunArgs {
     }
 
     /// The server to start.
-    pub(crate) fn server(&self) -> spawn::Options {
+    pub(crate) fn server(&self, scenario: &Scenario) -> spawn::Options {
         spawn::Options {
             program: self.server.clone(),
-            shards: self.shards,
+            shards: self.shards_for(scenario),
             cpus: self.server_cpus.clone(),
             extra: vec![],
         }
     }
 
     /// Where and how to run.
-    pub(crate) fn options(&self, server: Option<&spawn::Server>) -> Result<Options, String> {
+    pub(crate) fn options(
+        &self,
+        scenario: &Scenario,
+        server: Option<&spawn::Server>,
+    ) -> Result<Options, String> {
         let cores = available_parallelism().map_err(|e| e.to_string())?.get();
+        let program =
+            || current_exe().map_err(|e| format!("cannot tell where this program is: {e}"));
+        let processes = match self.procs {
+            1 => None,
+            count => Some(Processes { program: program()?, count }),
+        };
         Ok(Options {
             address: server.map_or(self.address, spawn::Server::address),
-            shards: self.shards,
+            shards: self.shards_for(scenario),
             pid: server.map(spawn::Server::pid).or(self.pid),
             cpus: if self.cpus.is_empty() { vec![cores - 1] } else { self.cpus.clone() },
+            processes,
         })
+    }
+
+    /// Raises the descriptor limit as far as it goes, which must be far enough.
+    pub(crate) fn check_descriptors(&self, scenario: &Scenario) -> Result<(), String> {
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+        let have = now.current.unwrap_or(u64::MAX);
+        let connections = u64::from(scenario.connections);
+        let need = connections.div_ceil(u64::from(self.procs)) + DESCRIPTORS_OWN;
+        if have >= need {
+            return Ok(());
+        }
+        let procs = connections.div_ceil(have.saturating_sub(DESCRIPTORS_OWN).max(1));
+        Err(format!(
+            "{connections} connections in {} processes need {need} descriptors each, and a process \
+             may open {have}: spread them with --procs {procs}, raise the limit (ulimit -n) or \
+             lower --connections",
+            self.procs
+        ))
     }
 }
 
@@ -187,20 +233,4 @@ fn read(path: &Path) -> Result<Scenario, String> {
         let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
         format!("{shown} cannot be run:\n{}", lines.join("\n"))
     })
-}
-
-/// Raises the descriptor limit as far as it goes, which must be far enough.
-pub(crate) fn check_descriptors(scenario: &Scenario) -> Result<(), String> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
-    let (have, need) = (now.current.unwrap_or(u64::MAX), u64::from(scenario.connections));
-    if have < need + DESCRIPTORS_OWN {
-        return Err(format!(
-            "{need} connections need {} descriptors, and this process may open {have}: raise the \
-             limit (ulimit -n) or lower --connections",
-            need + DESCRIPTORS_OWN
-        ));
-    }
-    Ok(())
 }

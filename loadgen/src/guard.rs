@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::result::{Messages, RunResult};
+use crate::result::{Messages, RunResult, ThreadUse};
 use crate::scenario::Arrivals;
 
 /// Of the messages that were due, the part that must have been sent.
@@ -37,13 +37,17 @@ pub fn judge(result: &RunResult) -> Vec<String> {
 /// may damage fail any run; messages that are missing, only one that promises to lose none.
 #[must_use]
 pub fn failures(result: &RunResult) -> Vec<String> {
-    let Messages { lost, missed, disagreements, .. } = result.messages;
+    let Messages { lost, missed, missed_by_slow, disagreements, .. } = result.messages;
     let Messages { duplicated, reordered, corrupted, misrouted, .. } = result.messages;
     let closed = result.connections.closed_by_server;
     let lossless = result.scenario.lossless;
     let counts = [
         (lossless, lost, "deliveries were expected and never came"),
-        (lossless, missed, "messages were missed by the server's own account"),
+        (
+            lossless,
+            missed - missed_by_slow,
+            "messages were missed, as the server says, by receivers who kept up",
+        ),
         (lossless, disagreements, "pairs of receivers saw messages of a room in different orders"),
         (lossless, closed, "connections were closed by the server without being asked to"),
         (true, duplicated, "deliveries came again"),
@@ -55,6 +59,7 @@ pub fn failures(result: &RunResult) -> Vec<String> {
     broken
         .map(|(_, count, what)| format!("{count} {what}; there should be none"))
         .chain(unreconciled(&result.messages))
+        .chain(counted_otherwise(result))
         .collect()
 }
 
@@ -70,6 +75,17 @@ fn unreconciled(messages: &Messages) -> Option<String> {
             expected.abs_diff(accounted),
             if accounted < expected { "unaccounted for" } else { "too many" }
         )
+    })
+}
+
+/// A server that was started for this run counts what is said to it. Whoever breaks a connection
+/// cannot know what still arrived.
+fn counted_otherwise(result: &RunResult) -> Option<String> {
+    let counted = result.server.as_ref()?.counted?;
+    let sent = result.messages.sent + result.messages.warm_up;
+    let comparable = result.scenario.lossless && result.scenario.herds == 0;
+    (comparable && counted.said != sent).then(|| {
+        format!("{sent} messages were sent, and the server counted {} that were said", counted.said)
     })
 }
 
@@ -107,17 +123,27 @@ fn late(result: &RunResult) -> Option<String> {
 
 fn saturated(result: &RunResult) -> Option<String> {
     let used = &result.generator;
-    let busiest = used.threads.iter().max_by_key(|thread| thread.cpu_ns)?;
-    let busy = busiest.cpu_ns as f64 / 1e9 / used.seconds;
-    (used.seconds > 0.0 && busy > BUSY_MAX).then(|| {
+    let (thread, busy) = busiest(&used.threads, used.seconds)?;
+    // With a window each side waits for the other: the one that is busier is the limit.
+    let server = result.server.as_ref().and_then(|it| busiest(&it.threads, it.seconds));
+    let is_limit = is_open_loop(result) || server.is_none_or(|(_, server)| server < busy);
+    (busy > BUSY_MAX && is_limit).then(|| {
         format!(
             "the generator's thread `{}` was busy for {:.0} % of the time, the limit is {:.0} %: \
              lower --rate, or spread the load over more cores with --cpus",
-            busiest.name,
+            thread.name,
             100.0 * busy,
             100.0 * BUSY_MAX
         )
     })
+}
+
+/// The thread that was busiest, and for which part of the time. One that waits for its core is as
+/// busy as one that has it: others are on the core.
+fn busiest(threads: &[ThreadUse], seconds: f64) -> Option<(&ThreadUse, f64)> {
+    let busy_ns = |thread: &ThreadUse| thread.cpu_ns + thread.waited_ns;
+    let busiest = threads.iter().max_by_key(|thread| busy_ns(thread))?;
+    (seconds > 0.0).then(|| (busiest, busy_ns(busiest) as f64 / 1e9 / seconds))
 }
 
 fn stolen(result: &RunResult) -> Option<String> {
@@ -134,11 +160,9 @@ fn stolen(result: &RunResult) -> Option<String> {
 
 fn unconnected(result: &RunResult) -> Option<String> {
     let failed = result.connections.failed;
+    let why = result.connect_error.as_deref().unwrap_or("nobody knows why");
     (failed > 0).then(|| {
-        format!(
-            "{failed} connections could not be made, the limit is none: raise the descriptor limit \
-             (ulimit -n) or lower --connections"
-        )
+        format!("{failed} connections could not be made, the limit is none; of the first: {why}")
     })
 }
 
@@ -175,7 +199,7 @@ fn milliseconds(ns: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::result::{Connections, GeneratorUse, ThreadUse, Times};
+    use crate::result::{Connections, GeneratorUse, ServerCounts, ServerUse, Times};
     use crate::scenario::Scenario;
 
     use super::*;
@@ -207,7 +231,9 @@ mod tests {
                 ..Messages::default()
             },
             connections: Connections { opened: 10, most: 10, ..Connections::default() },
+            connect_error: None,
             timeline: vec![],
+            intervals: vec![],
             server: None,
             generator: GeneratorUse {
                 seconds: 10.0,
@@ -271,14 +297,30 @@ mod tests {
         let text = reason(|run| run.generator.threads[0].cpu_ns = 8_600_000_000);
         assert!(text.contains("`sender-0` was busy for 86 %"), "{text}");
         assert!(text.contains("limit is 85 %"), "{text}");
+        let text = reason(|run| run.generator.threads[1].waited_ns = 9_000_000_000);
+        assert!(text.contains("`main` was busy for 90 %"), "{text}");
+        let mut window = sound();
+        window.scenario.arrivals = Arrivals::Window;
+        window.generator.threads[0].cpu_ns = 9_000_000_000;
+        assert_eq!(judge(&window).len(), 1, "nobody knows how busy the server is");
+        let thread = |cpu_ns| ThreadUse { cpu_ns, ..ThreadUse::default() };
+        for (server_ns, reasons) in [(8_900_000_000, 1), (9_100_000_000, 0)] {
+            let threads = vec![thread(server_ns)];
+            window.server = Some(ServerUse { seconds: 10.0, threads, ..ServerUse::default() });
+            assert_eq!(judge(&window).len(), reasons, "{server_ns}");
+        }
         let text = reason(|run| run.generator.steal_share = 0.031);
         assert!(text.contains("3.1 %") && text.contains("limit is 2 %"), "{text}");
     }
 
     #[test]
     fn connections_that_are_missing_invalidate() {
-        let text = reason(|run| run.connections.failed = 3);
+        let text = reason(|run| {
+            run.connections.failed = 3;
+            run.connect_error = Some("out of ports".to_owned());
+        });
         assert!(text.contains("3 connections could not be made"), "{text}");
+        assert!(text.ends_with("out of ports"), "{text}");
         let text = reason(|run| run.connections.refused = 2);
         assert!(text.contains("turned 2 connections away"), "{text}");
         let text = reason(|run| run.connections.closed_by_server = 5);
@@ -319,6 +361,38 @@ mod tests {
             run.messages.corrupted = 1;
         });
         assert_eq!(texts.len(), 1, "{texts:?}");
+    }
+
+    #[test]
+    fn slow_receivers_may_miss_what_others_may_not() {
+        let slow = |run: &mut RunResult| {
+            (run.messages.missed, run.messages.missed_by_slow) = (900, 900);
+        };
+        assert_eq!(failure(slow), Vec::<String>::new());
+        let texts = failure(|run| {
+            slow(run);
+            run.messages.missed += 2;
+        });
+        assert!(texts.len() == 1 && texts[0].starts_with("2 messages were missed"), "{texts:?}");
+    }
+
+    #[test]
+    fn the_servers_own_count_is_compared() {
+        let counted = |said: u64| {
+            move |run: &mut RunResult| {
+                run.messages.warm_up = 10;
+                let counted = Some(ServerCounts { said, ..ServerCounts::default() });
+                run.server = Some(ServerUse { counted, ..ServerUse::default() });
+            }
+        };
+        assert_eq!(failure(counted(1000)), Vec::<String>::new());
+        let texts = failure(counted(999));
+        assert!(texts.len() == 1 && texts[0].contains("counted 999"), "{texts:?}");
+        let herd = |run: &mut RunResult| {
+            counted(999)(run);
+            run.scenario.herds = 1;
+        };
+        assert_eq!(failure(herd), Vec::<String>::new());
     }
 
     #[test]

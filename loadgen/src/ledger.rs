@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use ahash::RandomState;
+use serde::{Deserialize, Serialize};
+
 use crate::message::Header;
 use crate::result::Messages;
 
@@ -10,14 +13,25 @@ use crate::result::Messages;
 const ORDER_EVERY: u64 = 256;
 /// How often they do so, at most.
 const ORDER_MARKS_MAX: usize = 64;
+/// Moments that are kept of each sender. Who comes later than the last of them is not expected to
+/// get anything of it.
+const MOMENTS_MAX: usize = 1 << 22;
 
-/// How many messages each sender has sent to each room.
-pub type Sent = HashMap<(u32, u32), u32>;
+/// What each sender has sent, by room and sender.
+pub type Sent = HashMap<(u32, u32), SentBy>;
+
+/// What one sender has sent to its room.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SentBy {
+    count: u32,
+    /// When each message was sent, from the first on.
+    moments: Vec<u64>,
+}
 
 /// What a receiver has seen of one sender in its present room.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Account {
-    /// The first message that is expected.
+    /// The first message that was expected when the first one came.
     first: u32,
     /// The one after the last that came.
     next: u32,
@@ -26,12 +40,19 @@ struct Account {
 }
 
 /// One receiver's accounts while it is in one room.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Receiver {
     room: u32,
-    /// It was there before anything was sent, so that everything is expected.
-    from_start: bool,
-    accounts: HashMap<u32, Account>,
+    /// When it had come in: it should get everything that is sent later. 0 if it was there before
+    /// anything was sent.
+    since_ns: u64,
+    /// It was still there at the end.
+    stayed: bool,
+    /// It reads slowly.
+    slow: bool,
+    accounts: HashMap<u32, Account, RandomState>,
+    /// Whose message came last.
+    latest: u32,
     seen: u64,
     order: u64,
     marks: Vec<u64>,
@@ -41,23 +62,41 @@ pub struct Receiver {
     told_missed: u64,
 }
 
-/// Sums over all receivers, and what is needed to compare them.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    /// The sums.
-    pub sums: Messages,
-    /// For each room, the orders seen by receivers who missed nothing.
-    orders: HashMap<u32, Vec<Vec<u64>>>,
+impl SentBy {
+    /// Notes a message.
+    pub fn add(&mut self, sent_ns: u64) {
+        self.count += 1;
+        if self.moments.len() < MOMENTS_MAX {
+            self.moments.push(sent_ns);
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The first message that was sent after `since_ns`, for certain.
+    fn first_after(&self, since_ns: u64) -> u32 {
+        match self.moments.partition_point(|sent_ns| *sent_ns <= since_ns) {
+            at if at < self.moments.len() => u32::try_from(at).expect("less than the count"),
+            _ => self.count,
+        }
+    }
 }
 
 impl Receiver {
-    /// A receiver that has just come into `room`.
+    /// A receiver that has come into `room` at `since_ns`; 0 for before anything was sent.
     #[must_use]
-    pub fn new(room: u32, from_start: bool) -> Self {
+    pub fn new(room: u32, since_ns: u64, slow: bool) -> Self {
         Self {
             room,
-            from_start,
-            accounts: HashMap::new(),
+            since_ns,
+            stayed: false,
+            slow,
+            accounts: HashMap::default(),
+            latest: u32::MAX,
             seen: 0,
             order: 0,
             marks: vec![],
@@ -73,12 +112,10 @@ impl Receiver {
             return;
         }
         sums.delivered += 1;
-        let first = if self.from_start { 0 } else { header.sequence };
-        let account = self.accounts.entry(header.sender).or_insert_with(|| Account {
-            first,
-            next: first,
-            holes: vec![],
-        });
+        self.latest = header.sender;
+        let first = if self.since_ns == 0 { 0 } else { header.sequence };
+        let fresh = || Account { first, next: first, holes: vec![] };
+        let account = self.accounts.entry(header.sender).or_insert_with(fresh);
         if account.message(header.sequence, sums) {
             self.note_order(header);
         } else {
@@ -86,22 +123,22 @@ impl Receiver {
         }
     }
 
-    /// Takes in `count` messages of `sender` from `sequence` on, which came one after another.
-    pub fn run_of_messages(&mut self, header: &Header, count: u32, sums: &mut Messages) {
-        self.message(header, sums);
-        for n in 1..count {
-            self.note_order(&Header { sequence: header.sequence + n, ..*header });
-        }
-        if let Some(account) = self.accounts.get_mut(&header.sender) {
-            account.next += count - 1;
-            sums.delivered += u64::from(count - 1);
+    /// Takes in messages of the sender whose message came last, of which the first is the one that
+    /// is expected next, and each other follows the one before it.
+    pub fn expected_messages(&mut self, headers: &[Header], sums: &mut Messages) {
+        let Some(account) = self.accounts.get_mut(&self.latest) else { return };
+        let count = u32::try_from(headers.len()).expect("messages of one read");
+        account.next += count;
+        sums.delivered += u64::from(count);
+        for header in headers {
+            self.note_order(header);
         }
     }
 
-    /// The next message expected from `sender`.
+    /// Whose message came last, and which of its messages is expected next.
     #[must_use]
-    pub fn expects(&self, sender: u32) -> Option<u32> {
-        self.accounts.get(&sender).map(|account| account.next)
+    pub fn expects(&self) -> Option<(u32, u32)> {
+        self.accounts.get(&self.latest).map(|account| (self.latest, account.next))
     }
 
     /// The room it is in.
@@ -110,20 +147,60 @@ impl Receiver {
         self.room
     }
 
+    /// Whether it was still there at the end, and kept up.
+    #[must_use]
+    pub fn kept_up(&self) -> bool {
+        self.stayed && !self.slow
+    }
+
     /// Takes in a notice that `count` messages were missed.
     pub fn told_missed(&mut self, count: u64, sums: &mut Messages) {
         self.told_missed += count;
         sums.gap_notices += 1;
         sums.missed += count;
+        sums.missed_by_slow += if self.slow { count } else { 0 };
+    }
+
+    /// Notes that everything has been sent and it is still there: it should have got all of it.
+    pub fn stay(&mut self) {
+        self.stayed = true;
     }
 
     fn note_order(&mut self, header: &Header) {
+        if self.marks.len() == ORDER_MARKS_MAX {
+            return;
+        }
         let id = u64::from(header.sender) << 32 | u64::from(header.sequence);
         self.order = (self.order ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
         self.seen += 1;
-        if self.seen.is_multiple_of(ORDER_EVERY) && self.marks.len() < ORDER_MARKS_MAX {
+        if self.seen.is_multiple_of(ORDER_EVERY) {
             self.marks.push(self.order);
         }
+    }
+
+    /// Messages it got, each counted once.
+    fn got(&self) -> u64 {
+        let got = |account: &Account| u64::from(account.next - account.first) - account.missing();
+        self.accounts.values().map(got).sum()
+    }
+
+    /// Messages that it should have got and did not. What it had not got when it left is not
+    /// expected, but for what came after it.
+    fn missing(&self, sent_to_room: &[(u32, &SentBy)]) -> u64 {
+        let missing = |&(sender, sent): &(u32, &SentBy)| {
+            let from = sent.first_after(self.since_ns);
+            match self.accounts.get(&sender) {
+                Some(account) => {
+                    let after =
+                        if self.stayed { sent.count.saturating_sub(account.next) } else { 0 };
+                    let before = account.first.saturating_sub(from);
+                    u64::from(before) + account.missing() + u64::from(after)
+                }
+                None if self.stayed => u64::from(sent.count - from),
+                None => 0,
+            }
+        };
+        sent_to_room.iter().map(missing).sum()
     }
 }
 
@@ -157,84 +234,40 @@ impl Account {
     }
 }
 
-impl Ledger {
-    /// A receiver has left its room, or its connection is gone: what it had not got by then is not
-    /// expected, but for what came after it.
-    pub fn left(&mut self, receiver: &Receiver) {
-        let missing: u64 = receiver.accounts.values().map(Account::missing).sum();
-        self.book(receiver, missing, 0);
+/// Holds every receiver's accounts against what was sent.
+pub fn settle(receivers: &[Receiver], sent: &Sent, sums: &mut Messages) {
+    let mut by_room: HashMap<u32, Vec<(u32, &SentBy)>> = HashMap::new();
+    for (&(room, sender), sent) in sent {
+        by_room.entry(room).or_default().push((sender, sent));
     }
-
-    /// Everything has been sent, and a receiver is still there: it should have got all of it.
-    pub fn stayed(&mut self, receiver: &Receiver, sent_to_room: &[(u32, u32)]) {
-        let (mut missing, mut grey) = (0, 0);
-        for &(sender, count) in sent_to_room {
-            match receiver.accounts.get(&sender) {
-                Some(account) => {
-                    missing += account.missing() + u64::from(count.saturating_sub(account.next));
-                }
-                None if receiver.from_start => missing += u64::from(count),
-                // Whether anything was sent after it came in is not known.
-                None => grey += u64::from(count > 0),
-            }
-        }
-        self.book(receiver, missing, grey);
-        if missing == 0 && receiver.from_start && receiver.in_order {
-            self.orders.entry(receiver.room).or_default().push(receiver.marks.clone());
-        }
-    }
-
-    fn book(&mut self, receiver: &Receiver, missing: u64, grey: u64) {
-        // Notices count everything that was missed, also who came and went.
+    // For each room, the orders seen by receivers who missed nothing.
+    let mut orders: HashMap<u32, Vec<&[u64]>> = HashMap::new();
+    for receiver in receivers {
+        let sent = by_room.get(&receiver.room).map_or(&[][..], Vec::as_slice);
+        let missing = receiver.missing(sent);
+        // What was announced is not lost; notices count messages to warm up, too.
         let lost = missing.saturating_sub(receiver.told_missed);
-        self.sums.lost += lost;
-        self.sums.grey += grey;
-        let got: u64 = receiver
-            .accounts
-            .values()
-            .map(|account| u64::from(account.next - account.first) - account.missing())
-            .sum();
-        self.sums.expected += got + lost;
-    }
-
-    /// Adds another part of the same run.
-    pub fn merge(&mut self, other: Self) {
-        let (a, b) = (&mut self.sums, other.sums);
-        a.offered += b.offered;
-        a.sent += b.sent;
-        a.expected += b.expected;
-        a.delivered += b.delivered;
-        a.lost += b.lost;
-        a.duplicated += b.duplicated;
-        a.reordered += b.reordered;
-        a.corrupted += b.corrupted;
-        a.misrouted += b.misrouted;
-        a.grey += b.grey;
-        a.gap_notices += b.gap_notices;
-        a.missed += b.missed;
-        for (room, orders) in other.orders {
-            self.orders.entry(room).or_default().extend(orders);
+        sums.lost += lost;
+        sums.expected += receiver.got() + lost;
+        if missing == 0 && receiver.stayed && receiver.since_ns == 0 && receiver.in_order {
+            orders.entry(receiver.room).or_default().push(&receiver.marks);
         }
     }
+    sums.disagreements += orders.values().map(|orders| disagreements(orders)).sum::<u64>();
+}
 
-    /// Counts receivers that saw their room in another order than most.
-    pub fn compare_orders(&mut self) {
-        for orders in self.orders.values() {
-            let Some(longest) = orders.iter().map(Vec::len).max() else { continue };
-            for mark in 0..longest {
-                let mut votes: HashMap<u64, u64> = HashMap::new();
-                for order in orders.iter().filter_map(|order| order.get(mark)) {
-                    *votes.entry(*order).or_default() += 1;
-                }
-                let all: u64 = votes.values().sum();
-                let odd = all - votes.values().max().copied().unwrap_or(0);
-                if odd > 0 {
-                    self.sums.disagreements += odd;
-                    break;
-                }
-            }
+/// How many receivers saw their room in another order than most.
+fn disagreements(orders: &[&[u64]]) -> u64 {
+    let longest = orders.iter().map(|marks| marks.len()).max().unwrap_or(0);
+    let odd = |mark: usize| {
+        let mut votes: HashMap<u64, u64> = HashMap::new();
+        for order in orders.iter().filter_map(|order| order.get(mark)) {
+            *votes.entry(*order).or_default() += 1;
         }
-    }
+        votes.values().sum::<u64>() - votes.values().max().copied().unwrap_or(0)
+    };
+    // Who disagrees once does so for ever.
+    (0..longest).map(odd).find(|odd| *odd > 0).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -245,84 +278,118 @@ mod tests {
         Header { run: 1, sender, room: 3, warm_up: false, sequence, intended_ns: 0, sent_ns: 0 }
     }
 
-    /// The account of receivers who saw these sequences of sender 9, of ten sent.
-    fn account(sequences: &[u32]) -> Messages {
-        let mut ledger = Ledger::default();
-        let mut receiver = Receiver::new(3, true);
+    /// That this sender sent so many messages to room 3, at 1000, 1001 and so on.
+    fn sent(sender: u32, count: u32) -> Sent {
+        let mut by = SentBy::default();
+        (0..u64::from(count)).for_each(|n| by.add(1000 + n));
+        Sent::from([((3, sender), by)])
+    }
+
+    /// What it comes to when a receiver sees these sequences of sender 9, of ten sent.
+    fn seen_by(mut receiver: Receiver, sequences: &[u32]) -> Messages {
+        let mut sums = Messages::default();
         for &sequence in sequences {
-            receiver.message(&header(9, sequence), &mut ledger.sums);
+            receiver.message(&header(9, sequence), &mut sums);
         }
-        ledger.stayed(&receiver, &[(9, 10)]);
-        ledger.sums
+        settle(&[receiver], &sent(9, 10), &mut sums);
+        sums
+    }
+
+    fn staying(since_ns: u64) -> Receiver {
+        Receiver { stayed: true, ..Receiver::new(3, since_ns, false) }
     }
 
     #[test]
     fn all_in_order_is_as_it_should_be() {
-        let sums = account(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let sums = seen_by(staying(0), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!((sums.expected, sums.delivered), (10, 10));
         assert_eq!((sums.lost, sums.duplicated, sums.reordered), (0, 0, 0));
     }
 
     #[test]
     fn a_hole_and_a_missing_end_are_lost() {
-        let sums = account(&[0, 1, 2, 4, 5, 6, 7]);
+        let sums = seen_by(staying(0), &[0, 1, 2, 4, 5, 6, 7]);
         assert_eq!((sums.expected, sums.delivered, sums.lost), (10, 7, 3));
-        let nothing = account(&[]);
+        let nothing = seen_by(staying(0), &[]);
         assert_eq!((nothing.expected, nothing.lost), (10, 10));
     }
 
     #[test]
     fn a_late_message_is_out_of_order_and_a_second_one_a_duplicate() {
-        let sums = account(&[0, 1, 3, 2, 4, 5, 5, 6, 7, 8, 9]);
+        let sums = seen_by(staying(0), &[0, 1, 3, 2, 4, 5, 5, 6, 7, 8, 9]);
         assert_eq!((sums.reordered, sums.duplicated, sums.lost), (1, 1, 0));
         assert_eq!(sums.delivered, 10);
     }
 
     #[test]
     fn a_message_of_another_room_is_misrouted() {
-        let mut ledger = Ledger::default();
-        let mut receiver = Receiver::new(4, true);
-        receiver.message(&header(9, 0), &mut ledger.sums);
-        assert_eq!((ledger.sums.misrouted, ledger.sums.delivered), (1, 0));
+        let mut sums = Messages::default();
+        Receiver::new(4, 0, false).message(&header(9, 0), &mut sums);
+        assert_eq!((sums.misrouted, sums.delivered), (1, 0));
     }
 
     #[test]
     fn what_was_announced_as_missed_is_not_lost() {
-        let mut ledger = Ledger::default();
-        let mut receiver = Receiver::new(3, true);
-        receiver.message(&header(9, 0), &mut ledger.sums);
-        receiver.told_missed(8, &mut ledger.sums);
-        receiver.message(&header(9, 9), &mut ledger.sums);
-        ledger.stayed(&receiver, &[(9, 10)]);
-        assert_eq!((ledger.sums.lost, ledger.sums.missed, ledger.sums.expected), (0, 8, 2));
+        let mut sums = Messages::default();
+        let mut receiver = Receiver { slow: true, ..staying(0) };
+        receiver.message(&header(9, 0), &mut sums);
+        receiver.told_missed(8, &mut sums);
+        receiver.message(&header(9, 9), &mut sums);
+        settle(&[receiver], &sent(9, 10), &mut sums);
+        assert_eq!((sums.lost, sums.expected), (0, 2));
+        assert_eq!((sums.gap_notices, sums.missed, sums.missed_by_slow), (1, 8, 8));
     }
 
     #[test]
-    fn who_comes_later_expects_what_follows_the_first_it_sees() {
-        let mut ledger = Ledger::default();
-        let mut receiver = Receiver::new(3, false);
-        for sequence in [4, 5, 7] {
-            receiver.message(&header(9, sequence), &mut ledger.sums);
-        }
-        ledger.left(&receiver);
-        assert_eq!((ledger.sums.expected, ledger.sums.delivered, ledger.sums.lost), (4, 3, 1));
+    fn who_comes_later_should_get_what_is_sent_from_then_on() {
+        // Message 3 was sent at that very moment: it may come, or not.
+        let got_all = seen_by(staying(1003), &[4, 5, 6, 7, 8, 9]);
+        assert_eq!((got_all.expected, got_all.lost), (6, 0));
+        let got_more = seen_by(staying(1003), &[2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!((got_more.expected, got_more.lost), (8, 0));
+        let got_less = seen_by(staying(1003), &[6, 7, 8, 9]);
+        assert_eq!((got_less.expected, got_less.lost), (6, 2));
+        assert_eq!(seen_by(staying(1003), &[]).lost, 6);
+        assert_eq!(seen_by(staying(2000), &[]).lost, 0);
+    }
+
+    #[test]
+    fn who_leaves_should_have_got_what_came_before_what_it_got() {
+        let left = seen_by(Receiver::new(3, 1003, false), &[5, 6, 8]);
+        assert_eq!((left.expected, left.delivered, left.lost), (5, 3, 2));
+        assert_eq!(seen_by(Receiver::new(3, 0, false), &[]).expected, 0);
+    }
+
+    #[test]
+    fn many_at_once_are_as_one_after_another() {
+        let headers: Vec<Header> = (0..1000).map(|n| header(9, n)).collect();
+        let (mut one, mut many) = (staying(0), staying(0));
+        let (mut sums_of_one, mut sums_of_many) = (Messages::default(), Messages::default());
+        headers.iter().for_each(|header| one.message(header, &mut sums_of_one));
+        many.message(&headers[0], &mut sums_of_many);
+        assert_eq!(many.expects(), Some((9, 1)));
+        many.expected_messages(&headers[1..600], &mut sums_of_many);
+        many.expected_messages(&headers[600..], &mut sums_of_many);
+        assert_eq!(sums_of_one, sums_of_many);
+        assert_eq!((one.got(), &one.marks), (many.got(), &many.marks));
+        assert_eq!(one.marks.len(), 3);
     }
 
     #[test]
     fn two_receivers_that_see_two_senders_in_other_orders_disagree() {
-        let mut ledger = Ledger::default();
-        let sent: Vec<(u32, u32)> = vec![(1, 256), (2, 256)];
-        for swapped in [false, false, true] {
-            let mut receiver = Receiver::new(3, true);
+        let mut sums = Messages::default();
+        let receivers = [false, false, true].map(|swapped| {
+            let mut receiver = staying(0);
             for sequence in 0..256 {
                 let senders = if swapped && sequence == 100 { [2, 1] } else { [1, 2] };
                 for sender in senders {
-                    receiver.message(&header(sender, sequence), &mut ledger.sums);
+                    receiver.message(&header(sender, sequence), &mut sums);
                 }
             }
-            ledger.stayed(&receiver, &sent);
-        }
-        ledger.compare_orders();
-        assert_eq!(ledger.sums.disagreements, 1);
+            receiver
+        });
+        let sent = sent(1, 256).into_iter().chain(sent(2, 256)).collect();
+        settle(&receivers, &sent, &mut sums);
+        assert_eq!(sums.disagreements, 1);
     }
 }

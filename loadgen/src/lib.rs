@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod compare;
+pub mod crew;
 pub mod guard;
 pub mod ledger;
 pub mod message;
@@ -12,6 +13,7 @@ pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod search;
+pub mod seconds;
 pub mod spawn;
 pub mod statistics;
 pub mod worker;

@@ -15,7 +15,7 @@ use loadgen::result::RunResult;
 use loadgen::run::run;
 use loadgen::scenario::{BUILT_IN, Scenario};
 use loadgen::spawn::Server;
-use loadgen::{compare, report, search};
+use loadgen::{compare, crew, report, search};
 
 use cli::{Cli, RunArgs, Verb};
 
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Some(Verb::List) => list(),
         Some(Verb::Show { scenario }) => show(scenario),
         Some(Verb::Compare { a, b, force }) => compare_folders(a, b, *force),
+        Some(Verb::Crew) => crew::serve(io::stdin(), io::stdout()).map(|()| ExitCode::SUCCESS),
         None => load(&cli.run),
     };
     done.unwrap_or_else(|sentence| {
@@ -67,25 +68,28 @@ fn load(args: &RunArgs) -> Result<ExitCode, String> {
     let interrupted = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))
         .map_err(|e| format!("cannot listen for Ctrl-C: {e}"))?;
-    let server = args.spawn.then(|| Server::start(&args.server())).transpose()?;
-    let options = args.options(server.as_ref())?;
-    cli::check_descriptors(&scenario)?;
+    args.check_descriptors(&scenario)?;
+    let server = args.spawn.then(|| Server::start(&args.server(&scenario))).transpose()?;
+    let options = args.options(&scenario, server.as_ref())?;
     let mut once = |scenario: &Scenario| {
         let mut live = live::Live::new(&scenario.name);
         run(scenario, &options, &interrupted, &mut |progress| live.show(progress))
     };
-    let result = match (&args.sweep, args.search) {
+    let mut result = match (&args.sweep, args.search) {
         (Some(rates), _) => search::sweep(&scenario, rates, &mut once, &mut io::stdout())?,
         (None, Some(p99_us)) => search::search(&scenario, p99_us, &mut once, &mut io::stdout())?,
         (None, None) => once(&scenario)?,
     };
+    if let Some(server) = server {
+        let stopped = server.stop().map_err(|e| format!("cannot stop the server: {e}"))?;
+        if args.sweep.is_none() && args.search.is_none() {
+            result.counted(stopped.counts());
+        }
+    }
     report::print(&result, &mut io::stdout()).map_err(|e| format!("cannot print: {e}"))?;
     if let Some(folder) = &args.out {
         report::write(&result, folder).map_err(|e| e.to_string())?;
         println!("\nwritten to {}", folder.display());
-    }
-    if let Some(server) = server {
-        server.stop().map_err(|e| format!("cannot stop the server: {e}"))?;
     }
     Ok(verdict(&result))
 }

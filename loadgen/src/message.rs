@@ -57,11 +57,11 @@ impl Header {
         hex(out, u64::from(self.sequence | u32::from(self.warm_up) << WARM_UP_BIT), 8);
         hex(out, self.intended_ns, 16);
         hex(out, self.sent_ns, 16);
+        hex(out, 0, 8);
         let fill = bytes.saturating_sub(HEADER_BYTES);
-        let filling = (0..fill).map(|i| b'a' + (i % 26) as u8);
-        let sum = checksum(&out[start..], filling.clone());
-        hex(out, u64::from(sum), 8);
-        out.extend(filling);
+        out.extend((0..fill).map(|i| b'a' + (i % 26) as u8));
+        let sum = checksum(&out[start..]);
+        write_hex(&mut out[start + CHECKSUM_AT..start + HEADER_BYTES], u64::from(sum));
         out.push(b'\n');
     }
 }
@@ -76,18 +76,10 @@ pub fn read(line: &[u8]) -> Line<'_> {
     if text.len() < HEADER_BYTES {
         return Line::Corrupted;
     }
-    let sum = checksum(&text[..CHECKSUM_AT], text[HEADER_BYTES..].iter().copied());
     match (header(text), unhex(&text[CHECKSUM_AT..HEADER_BYTES])) {
-        (Some(header), Some(said)) if said == u64::from(sum) => Line::Message(header),
+        (Some(header), Some(said)) if said == u64::from(checksum(text)) => Line::Message(header),
         _ => Line::Corrupted,
     }
-}
-
-/// The header of a line that is known to be a message, without checking that it is whole.
-#[must_use]
-pub fn peek(line: &[u8]) -> Option<Header> {
-    let at = memchr(MARK, &line[..line.len().min(PREFIX_BYTES_MAX)])?;
-    header(&line[at..])
 }
 
 fn header(text: &[u8]) -> Option<Header> {
@@ -104,15 +96,26 @@ fn header(text: &[u8]) -> Option<Header> {
     })
 }
 
-/// FNV-1a over the header up to the checksum, and the filling.
-fn checksum(header: &[u8], filling: impl Iterator<Item = u8>) -> u32 {
-    let bytes = header.iter().copied().chain(filling);
-    bytes.fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+/// CRC-32 over a whole message but its checksum.
+fn checksum(text: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&text[..CHECKSUM_AT]);
+    crc.update(&text[HEADER_BYTES..]);
+    crc.finalize()
 }
 
-fn hex(out: &mut Vec<u8>, value: u64, digits: u32) {
+fn hex(out: &mut Vec<u8>, value: u64, digits: usize) {
+    let start = out.len();
+    out.resize(start + digits, 0);
+    write_hex(&mut out[start..], value);
+}
+
+/// Fills `out` with the last digits of `value`.
+fn write_hex(out: &mut [u8], value: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend((0..digits).rev().map(|i| DIGITS[(value >> (4 * i) & 15) as usize]));
+    for (place, digit) in out.iter_mut().rev().enumerate() {
+        *digit = DIGITS[(value >> (4 * place) & 15) as usize];
+    }
 }
 
 fn unhex(digits: &[u8]) -> Option<u64> {
@@ -153,7 +156,6 @@ mod tests {
             let line = line(bytes);
             assert_eq!(line.len(), "SomeName: ".len() + bytes);
             assert_eq!(read(&line), Line::Message(HEADER));
-            assert_eq!(peek(&line), Some(HEADER));
         }
     }
 

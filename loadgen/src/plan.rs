@@ -1,7 +1,9 @@
-//! Who is in which room, and who speaks.
+//! Who is in which room, and who speaks. Every thread has its own part of the seats, so that none
+//! has to ask another.
 
 use hubbub::core::placement::home_of;
 use hubbub::model::{Name, ShardId};
+use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Placement, Scenario, Sizes};
 
@@ -17,15 +19,25 @@ pub struct Seat {
     pub sender: Option<u32>,
 }
 
-/// The rooms of a run and their free seats.
+/// Which of equal parts of a run this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its number, from 0.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// The rooms of a run, and the free seats in one part of it: all seats of all rooms, in a row, go
+/// to the parts in turn.
 #[derive(Debug)]
 pub struct Plan {
     run: u16,
     placement: Placement,
     shards: u16,
+    part: Part,
     /// Everyone stays in the lobby, which is the only room.
     lobby: bool,
-    /// For each room: seats, those taken, and the number of its first sender.
     rooms: Vec<Room>,
     /// Rooms that may have free seats start here.
     next: usize,
@@ -35,34 +47,47 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug)]
 struct Room {
     size: u32,
-    taken: u32,
+    /// The first members speak.
     speaking: u32,
     first_sender: u32,
+    /// Its next free seats of our part, one to speak from and one to listen: the end of their kind
+    /// or beyond it if there is none left.
+    to_speak: u32,
+    to_listen: u32,
+    /// Clients of our part in it, those beyond its seats too.
+    taken: u32,
 }
 
 impl Plan {
-    /// The rooms of `scenario` on a server of `shards` shards; `run` tells them from other runs'.
+    /// The seats in `part` of `scenario` on a server of `shards` shards; `run` tells its rooms from
+    /// other runs'.
     #[must_use]
-    pub fn new(scenario: &Scenario, run: u16, shards: u16) -> Self {
+    pub fn new(scenario: &Scenario, run: u16, shards: u16, part: Part) -> Self {
         let sizes = match scenario.rooms {
             0 => vec![scenario.connections],
             _ => sizes(scenario),
         };
-        let mut senders = 0;
+        let (mut senders, mut seats) = (0, 0);
         let rooms = sizes
             .into_iter()
             .map(|size| {
                 let wanted = scenario.senders_per_room;
                 let speaking = if wanted == 0 { size } else { wanted.min(size) };
+                // The first seat from `from` on that is ours, counted through all rooms.
+                let ours =
+                    |from: u32| from + (part.of + part.index - (seats + from) % part.of) % part.of;
+                let (to_speak, to_listen) = (ours(0), ours(speaking));
                 let first_sender = senders;
                 senders += speaking;
-                Room { size, taken: 0, speaking, first_sender }
+                seats += size;
+                Room { size, speaking, first_sender, to_speak, to_listen, taken: 0 }
             })
             .collect();
         Self {
             run,
             placement: scenario.placement,
             shards,
+            part,
             lobby: scenario.rooms == 0,
             rooms,
             next: 0,
@@ -70,7 +95,7 @@ impl Plan {
         }
     }
 
-    /// Everyone who speaks.
+    /// Everyone who speaks, in all parts.
     #[must_use]
     pub fn senders(&self) -> u32 {
         self.senders
@@ -83,27 +108,25 @@ impl Plan {
     }
 
     /// A seat for a client who has been given `name` by the server; none when there is no room that
-    /// it may go to. When all such rooms are full, one of them takes one more: shards have clients
-    /// alike, but not rooms.
-    pub fn seat(&mut self, name: &str) -> Option<Seat> {
+    /// it may go to. Who is slow speaks only where no seat is left to listen from. When all such
+    /// rooms are full, one of them takes one more: shards have clients alike, but not rooms.
+    pub fn seat(&mut self, name: &str, slow: bool) -> Option<Seat> {
+        while self.rooms.get(self.next).is_some_and(Room::is_full) {
+            self.next += 1;
+        }
         let shard = Name::new(name).ok().map(|name| home_of(&name.key(), self.shards))?;
         let fits = |room: usize| match self.placement {
             Placement::Any => true,
             Placement::SameShard => self.home(room) == shard,
             Placement::CrossShard => self.home(room) != shard,
         };
-        let open = |room: &usize| self.rooms[*room].taken < self.rooms[*room].size;
+        let open = |room: &usize| !self.rooms[*room].is_full();
         let index = (self.next..self.rooms.len()).filter(open).find(|&room| fits(room));
         let index = index.or_else(|| {
             (0..self.rooms.len()).filter(|&room| fits(room)).min_by_key(|&r| self.rooms[r].taken)
         })?;
-        while self.rooms.get(self.next).is_some_and(|room| room.taken >= room.size) {
-            self.next += 1;
-        }
-        let room = &mut self.rooms[index];
-        let sender = (room.taken < room.speaking).then_some(room.first_sender + room.taken);
-        room.taken += 1;
         let number = u32::try_from(index).expect("a count of rooms");
+        let sender = self.rooms[index].take(self.part.of, slow);
         Some(Seat { room: if self.lobby { LOBBY } else { number }, sender })
     }
 
@@ -111,6 +134,24 @@ impl Plan {
         let name = room_name(self.run, u32::try_from(room).expect("a count of rooms"));
         let name = Name::new(&name).expect("room names are valid");
         home_of(&name.key(), self.shards)
+    }
+}
+
+impl Room {
+    fn is_full(&self) -> bool {
+        self.to_speak >= self.speaking && self.to_listen >= self.size
+    }
+
+    /// Takes a free seat, or one more than there are; the number of its sender if it is to speak.
+    fn take(&mut self, parts: u32, slow: bool) -> Option<u32> {
+        self.taken += 1;
+        if self.to_listen < self.size && (slow || self.to_speak >= self.speaking) {
+            self.to_listen += parts;
+            return None;
+        }
+        let speaks = (self.to_speak < self.speaking).then_some(self.to_speak)?;
+        self.to_speak += parts;
+        Some(self.first_sender + speaks)
     }
 }
 
@@ -159,28 +200,58 @@ mod tests {
         assert!(sizes[0] > 3 * sizes[9], "{sizes:?}");
     }
 
+    const WHOLE: Part = Part { index: 0, of: 1 };
+
     #[test]
     fn the_first_in_a_room_speak() {
         let scenario = Scenario { senders_per_room: 2, ..scenario(6, 2, Sizes::Even) };
-        let mut plan = Plan::new(&scenario, 1, 1);
+        let mut plan = Plan::new(&scenario, 1, 1, WHOLE);
         assert_eq!(plan.senders(), 4);
-        let seats: Vec<Seat> = (0..6).map(|_| plan.seat("bob").unwrap()).collect();
+        let seats: Vec<Seat> = (0..6).map(|_| plan.seat("bob", false).unwrap()).collect();
         let senders: Vec<Option<u32>> = seats.iter().map(|seat| seat.sender).collect();
         assert_eq!(senders, [Some(0), Some(1), None, Some(2), Some(3), None]);
-        assert_eq!(plan.seat("bob").unwrap().sender, None, "one more than there are seats");
+        assert_eq!(plan.seat("bob", false).unwrap().sender, None, "one more than there are seats");
     }
 
     #[test]
     fn members_are_placed_by_their_rooms_home() {
         for (placement, same) in [(Placement::SameShard, true), (Placement::CrossShard, false)] {
             let scenario = Scenario { placement, ..scenario(100, 20, Sizes::Even) };
-            let mut plan = Plan::new(&scenario, 1, 2);
+            let mut plan = Plan::new(&scenario, 1, 2, WHOLE);
             for n in 0..100 {
                 let name = format!("user{n}");
-                let seat = plan.seat(&name).unwrap();
+                let seat = plan.seat(&name, false).unwrap();
                 let shard = home_of(&Name::new(&name).unwrap().key(), 2);
                 assert_eq!(plan.home(seat.room as usize) == shard, same);
             }
         }
+    }
+
+    #[test]
+    fn parts_share_all_seats_and_each_is_given_once() {
+        for (connections, rooms, parts) in [(100, 7, 3), (5, 5, 4), (1_000, 1, 2), (3, 1, 8)] {
+            let scenario =
+                Scenario { senders_per_room: 3, ..scenario(connections, rooms, Sizes::Zipf) };
+            let seats_of = |part: Part| {
+                let mut plan = Plan::new(&scenario, 1, 1, part);
+                let mine = (0..connections).filter(|seat| seat % part.of == part.index);
+                mine.map(|_| plan.seat("bob", false).unwrap()).collect::<Vec<_>>()
+            };
+            let mut apart: Vec<Seat> =
+                (0..parts).flat_map(|index| seats_of(Part { index, of: parts })).collect();
+            let mut whole = seats_of(WHOLE);
+            apart.sort_by_key(|seat| (seat.room, seat.sender));
+            whole.sort_by_key(|seat| (seat.room, seat.sender));
+            assert_eq!(apart, whole);
+        }
+    }
+
+    #[test]
+    fn who_is_slow_listens_if_anybody_does() {
+        let scenario = Scenario { senders_per_room: 2, ..scenario(4, 1, Sizes::Even) };
+        let mut plan = Plan::new(&scenario, 1, 1, WHOLE);
+        let order = [true, false, true, true];
+        let senders = order.map(|slow| plan.seat("bob", slow).unwrap().sender);
+        assert_eq!(senders, [None, Some(0), None, Some(1)]);
     }
 }

@@ -2,8 +2,10 @@
 //! name says otherwise; distributions are HDR histograms of nanoseconds with three digits.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use serde::{Deserialize, Serialize};
 
+use crate::guard;
 use crate::scenario::Scenario;
 
 /// Raised when a field of `run.json` changes its meaning or goes.
@@ -20,6 +22,26 @@ pub const TIME_DIGITS: u8 = 3;
 #[must_use]
 pub fn times() -> Histogram<u64> {
     Histogram::new_with_bounds(TIME_MIN_NS, TIME_MAX_NS, TIME_DIGITS).expect("valid bounds")
+}
+
+/// A distribution on its way between processes, exactly as it is.
+pub(crate) mod distribution {
+    use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer as From, Serializer as Into};
+
+    pub(crate) fn serialize<S: Into>(times: &Histogram<u64>, to: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = vec![];
+        V2Serializer::new().serialize(times, &mut bytes).map_err(S::Error::custom)?;
+        to.serialize_bytes(&bytes)
+    }
+
+    pub(crate) fn deserialize<'a, D: From<'a>>(from: D) -> Result<Histogram<u64>, D::Error> {
+        let bytes = <&[u8]>::deserialize(from)?;
+        Deserializer::new().deserialize(&mut &*bytes).map_err(D::Error::custom)
+    }
 }
 
 /// One run.
@@ -39,8 +61,13 @@ pub struct RunResult {
     pub messages: Messages,
     /// What became of the connections.
     pub connections: Connections,
+    /// Why the first connection that could not be made was not.
+    pub connect_error: Option<String>,
     /// A row for every second, from the first connection on.
     pub timeline: Vec<Second>,
+    /// The delivery times that arrived in each second, by its number; together they are
+    /// [`Times::delivery`].
+    pub intervals: Vec<(u32, Compressed)>,
     /// What the server used while messages counted; none if it could not be watched.
     pub server: Option<ServerUse>,
     /// What the generator used while messages counted.
@@ -51,10 +78,46 @@ pub struct RunResult {
     pub failures: Vec<String>,
 }
 
+impl RunResult {
+    /// Adds what the server counted in its life, which was this run.
+    pub fn counted(&mut self, counts: Option<ServerCounts>) {
+        if let Some(server) = &mut self.server {
+            server.counted = counts;
+            self.failures = guard::failures(self);
+        }
+    }
+}
+
+/// A distribution that takes as little memory as it can: a long run keeps one for every second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compressed(Vec<u8>);
+
+impl Compressed {
+    /// `times`, compressed.
+    ///
+    /// # Panics
+    /// Never: memory takes everything.
+    #[must_use]
+    pub fn new(times: &Histogram<u64>) -> Self {
+        let mut bytes = vec![];
+        V2DeflateSerializer::new().serialize(times, &mut bytes).expect("memory takes everything");
+        Self(bytes)
+    }
+
+    /// What was compressed.
+    ///
+    /// # Panics
+    /// Never: it was compressed by us.
+    #[must_use]
+    pub fn times(&self) -> Histogram<u64> {
+        Deserializer::new().deserialize(&mut &*self.0).expect("compressed by us")
+    }
+}
+
 /// A part of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Phase {
-    /// `connect`, `join`, `warm-up`, `measure`, `drain` or `teardown`.
+    /// `ramp`, `join`, `warm-up`, `measure`, `drain` or `teardown`.
     pub name: &'static str,
     /// When it began, in seconds since the run did.
     pub start_seconds: f64,
@@ -63,22 +126,35 @@ pub struct Phase {
 }
 
 /// Distributions of times in the measured part of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Times {
     /// From when a message should have been sent to when a receiver had it: the headline.
+    #[serde(with = "distribution")]
     pub delivery: Histogram<u64>,
+    /// The same for receivers that read slowly, who have nobody but themselves to thank for it.
+    #[serde(with = "distribution")]
+    pub slow: Histogram<u64>,
     /// From when it was sent to when a receiver had it.
+    #[serde(with = "distribution")]
     pub service: Histogram<u64>,
     /// From when it should have been sent to when it was: the generator's own lateness.
+    #[serde(with = "distribution")]
     pub lag: Histogram<u64>,
     /// From when it should have been sent to when the last receiver had it, on a sample.
+    #[serde(with = "distribution")]
     pub completion: Histogram<u64>,
     /// From the start of a connection until the kernel had it.
+    #[serde(with = "distribution")]
     pub connect: Histogram<u64>,
     /// From the start of a connection until the server had given it a name.
+    #[serde(with = "distribution")]
     pub greeting: Histogram<u64>,
     /// From asking for a room until being in it.
+    #[serde(with = "distribution")]
     pub join: Histogram<u64>,
+    /// From when a connection broke until its client was back in its room.
+    #[serde(with = "distribution")]
+    pub comeback: Histogram<u64>,
 }
 
 impl Times {
@@ -87,12 +163,14 @@ impl Times {
     pub fn new() -> Self {
         Self {
             delivery: times(),
+            slow: times(),
             service: times(),
             lag: times(),
             completion: times(),
             connect: times(),
             greeting: times(),
             join: times(),
+            comeback: times(),
         }
     }
 
@@ -103,12 +181,14 @@ impl Times {
     pub fn add(&mut self, other: &Self) {
         let mine = [
             &mut self.delivery,
+            &mut self.slow,
             &mut self.service,
             &mut self.lag,
             &mut self.completion,
             &mut self.connect,
             &mut self.greeting,
             &mut self.join,
+            &mut self.comeback,
         ];
         for (mine, (_, other)) in mine.into_iter().zip(other.each()) {
             mine.add(other).expect("distributions of one kind");
@@ -119,12 +199,14 @@ impl Times {
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &Histogram<u64>)> {
         [
             ("delivery", &self.delivery),
+            ("slow", &self.slow),
             ("service", &self.service),
             ("lag", &self.lag),
             ("completion", &self.completion),
             ("connect", &self.connect),
             ("greeting", &self.greeting),
             ("join", &self.join),
+            ("comeback", &self.comeback),
         ]
         .into_iter()
     }
@@ -137,12 +219,14 @@ impl Default for Times {
 }
 
 /// What became of the messages that count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Messages {
     /// Messages due in the measured time.
     pub offered: u64,
     /// Messages sent.
     pub sent: u64,
+    /// Messages sent to warm up, which are not among the others.
+    pub warm_up: u64,
     /// Deliveries there should have been: for each message, one for each member at that time.
     pub expected: u64,
     /// Deliveries there were.
@@ -163,12 +247,35 @@ pub struct Messages {
     pub gap_notices: u64,
     /// Messages missed by their own account.
     pub missed: u64,
+    /// The part of them that receivers missed who read slowly.
+    pub missed_by_slow: u64,
     /// Pairs of receivers that saw the messages of a room in different orders, on a sample.
     pub disagreements: u64,
 }
 
+impl Messages {
+    /// Adds another part of the same run.
+    pub fn add(&mut self, other: &Self) {
+        self.offered += other.offered;
+        self.sent += other.sent;
+        self.warm_up += other.warm_up;
+        self.expected += other.expected;
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.corrupted += other.corrupted;
+        self.misrouted += other.misrouted;
+        self.grey += other.grey;
+        self.gap_notices += other.gap_notices;
+        self.missed += other.missed;
+        self.missed_by_slow += other.missed_by_slow;
+        self.disagreements += other.disagreements;
+    }
+}
+
 /// What became of the connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Connections {
     /// Made, those that replaced others too.
     pub opened: u64,
@@ -246,6 +353,21 @@ pub struct ServerUse {
     pub socket_bytes_before: u64,
     /// See `socket_bytes_before`.
     pub socket_bytes_after: u64,
+    /// What it says it did in its whole life; none for a server that was not started for this run.
+    pub counted: Option<ServerCounts>,
+}
+
+/// What a server counted itself, from its start to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ServerCounts {
+    /// Messages that clients said.
+    pub said: u64,
+    /// Lines of rooms that it handed to sockets, one for each member.
+    pub deliveries: u64,
+    /// Calls that wrote to sockets.
+    pub writes: u64,
+    /// Bytes they took.
+    pub bytes_written: u64,
 }
 
 /// What one thread used.

@@ -1,31 +1,31 @@
 //! One run, from the first connection to the last account.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::env;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver as Ticks, channel};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{env, io};
 
 use hdrhistogram::Histogram;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::capture::{Probe, Snapshot, Threads};
+use crate::capture::Snapshot;
+use crate::crew::{Assignment, Crew, Order, Process, Standing, Threads};
 use crate::guard;
-use crate::ledger::{Ledger, Receiver, Sent};
-use crate::plan::Plan;
-use crate::result::{GeneratorUse, Phase, RunResult, Second, ServerUse, Times, times};
+use crate::ledger::{Receiver, Sent, settle};
+use crate::plan::Part;
+use crate::result::{Compressed, GeneratorUse, Phase, RunResult, Second, ServerUse};
 use crate::scenario::Scenario;
 use crate::schedule::now_ns;
-use crate::worker::{Outcome, Shared, Stage, Tick, Worker};
+use crate::seconds::Seconds;
+use crate::worker::Outcome;
 
 /// Between the order to send and the first message, for all threads to hear of it.
 const HEAD_START: Duration = Duration::from_millis(100);
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Without another client seated for so long, the run goes on with those there are.
+/// Without another client further for so long, the run goes on with those there are.
 const GATHER_PATIENCE: Duration = Duration::from_secs(10);
 /// Without another delivery for so long, everything has arrived.
 const QUIET: Duration = Duration::from_millis(500);
@@ -41,6 +41,18 @@ pub struct Options {
     pub pid: Option<u32>,
     /// Cores for the generator's threads, one each.
     pub cpus: Vec<usize>,
+    /// Other processes that do the work, each with a thread on each of the cores; none for this
+    /// one.
+    pub processes: Option<Processes>,
+}
+
+/// Processes that load a server together.
+#[derive(Clone, Debug)]
+pub struct Processes {
+    /// The program of this crate.
+    pub program: PathBuf,
+    /// How many.
+    pub count: u32,
 }
 
 /// Where a run has got to, for whoever watches.
@@ -56,15 +68,15 @@ pub struct Progress<'a> {
 
 /// A run in progress.
 struct Run<'a> {
-    shared: Arc<Shared>,
-    workers: Vec<JoinHandle<io::Result<Outcome>>>,
-    ticks: Ticks<Tick>,
-    seconds: BTreeMap<u32, (Second, Histogram<u64>)>,
+    scenario: &'a Scenario,
+    address: SocketAddr,
+    crews: Vec<Box<dyn Crew>>,
+    /// On the monotonic clock: when the run began, messages begin to count, sending ends.
+    started_ns: u64,
+    measure_from_ns: u64,
+    send_until_ns: u64,
+    seconds: Seconds,
     phases: Vec<Phase>,
-    probe: Option<Probe>,
-    probed: Option<(u32, u64)>,
-    /// Our threads at the end of the last second that was looked at.
-    own_threads: Option<(u32, Threads)>,
     interrupted: &'a AtomicBool,
     watch: &'a mut dyn FnMut(&Progress<'_>),
 }
@@ -73,7 +85,8 @@ struct Run<'a> {
 struct Ended {
     phases: Vec<Phase>,
     timeline: Vec<Second>,
-    outcomes: Vec<Outcome>,
+    intervals: Vec<(u32, Compressed)>,
+    outcome: Outcome,
 }
 
 /// Runs `scenario`. Ends the present phase early when `interrupted` is set, and still accounts for
@@ -89,14 +102,14 @@ pub fn run(
 ) -> Result<RunResult, String> {
     let started_unix_seconds =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let watch_server = |pid: u32| Snapshot::of(pid).map_err(|e| e.to_string());
-    let before = options.pid.map(watch_server).transpose()?;
+    let watch_server = || options.pid.map(|pid| Snapshot::of(pid).map_err(|e| e.to_string()));
+    let before = watch_server().transpose()?;
     let mut run = Run::start(scenario, options, interrupted, watch)?;
-    run.gather();
-    run.send()?;
-    let (server_from, own_from) = (options.pid.map(watch_server).transpose()?, own()?);
+    run.gather()?;
+    run.send();
+    let (server_from, own_from) = (watch_server().transpose()?, run.generator()?);
     run.measure();
-    let (server_to, own_to) = (options.pid.map(watch_server).transpose()?, own()?);
+    let (server_to, own_to) = (watch_server().transpose()?, run.generator()?);
     run.drain();
     let server = match (server_from, server_to, before) {
         (Some(from), Some(to), Some(before)) => {
@@ -104,94 +117,101 @@ pub fn run(
         }
         _ => None,
     };
-    let generator = GeneratorUse::between(&own_from, &own_to);
     let ended = run.finish()?;
-    let mut result = account(scenario, ended.outcomes);
-    (result.phases, result.timeline) = (ended.phases, ended.timeline);
-    (result.server, result.started_unix_seconds) = (server, started_unix_seconds);
-    let (reads, bytes_read) = (result.generator.reads, result.generator.bytes_read);
-    result.generator = GeneratorUse { reads, bytes_read, ..generator };
+    let (reads, bytes_read) = (ended.outcome.reads, ended.outcome.bytes_read);
+    let generator = GeneratorUse { reads, bytes_read, ..GeneratorUse::between(&own_from, &own_to) };
+    let mut result = account(scenario, ended);
+    (result.server, result.generator) = (server, generator);
+    result.started_unix_seconds = started_unix_seconds;
     result.invalid = guard::judge(&result);
     result.failures = guard::failures(&result);
     Ok(result)
 }
 
-fn own() -> Result<Snapshot, String> {
-    Snapshot::own().map_err(|e| format!("cannot watch ourselves: {e}"))
+/// Starts everyone who takes part.
+fn start_crews(
+    scenario: &Scenario,
+    options: &Options,
+    started_ns: u64,
+) -> Result<Vec<Box<dyn Crew>>, String> {
+    let threads = Assignment::threads(&options.cpus);
+    let count = options.processes.as_ref().map_or(1, |processes| processes.count);
+    let run = (started_ns >> 16) as u16;
+    let start = |number: u32| -> Result<Box<dyn Crew>, String> {
+        let assignment = Assignment {
+            scenario: scenario.clone(),
+            run,
+            address: options.address,
+            shards: options.shards,
+            cpus: options.cpus.clone(),
+            first: Part { index: number * threads, of: count * threads },
+            started_ns,
+        };
+        Ok(match &options.processes {
+            Some(Processes { program, .. }) => Box::new(Process::start(program, &assignment)?),
+            None => Box::new(Threads::start(&assignment)?),
+        })
+    };
+    (0..count).map(start).collect()
 }
 
 impl<'a> Run<'a> {
     fn start(
-        scenario: &Scenario,
+        scenario: &'a Scenario,
         options: &Options,
         interrupted: &'a AtomicBool,
         watch: &'a mut dyn FnMut(&Progress<'_>),
     ) -> Result<Self, String> {
-        let run = (now_ns() >> 16) as u16;
-        let threads = u32::try_from(options.cpus.len().max(1)).expect("a few threads");
-        let plan = Plan::new(scenario, run, options.shards);
-        let shared = Arc::new(Shared {
-            scenario: scenario.clone(),
-            run,
-            address: options.address,
-            senders: plan.senders(),
-            plan: Mutex::new(plan),
-            stage: AtomicU8::new(Stage::Gather as u8),
-            send_from: AtomicU64::new(u64::MAX),
-            measure_from: AtomicU64::new(u64::MAX),
-            send_until: AtomicU64::new(u64::MAX),
-            seated: AtomicU32::new(0),
-            failed: AtomicU32::new(0),
-            delivered: (0..threads).map(|_| AtomicU64::new(0)).collect(),
-            started_ns: now_ns(),
-        });
-        let (sender, ticks) = channel();
-        let mut workers = vec![];
-        for index in 0..threads {
-            let (shared, ticks) = (Arc::clone(&shared), sender.clone());
-            let cpu = options.cpus.get(index as usize).copied();
-            let body = move || {
-                if let Some(cpu) = cpu {
-                    let mut set = CpuSet::new();
-                    set.set(cpu);
-                    // Floating threads measure less precisely, and the guard looks at the result.
-                    let _ = sched_setaffinity(None, &set);
-                }
-                Worker::new(shared, index, threads, ticks)?.run()
-            };
-            let spawned = thread::Builder::new().name(format!("load-{index}")).spawn(body);
-            workers.push(spawned.map_err(|e| format!("cannot start a thread: {e}"))?);
-        }
-        let probe = options.pid.and_then(|pid| Probe::new(pid).ok());
-        let (seconds, phases) = (BTreeMap::new(), vec![]);
+        let started_ns = now_ns();
+        let crews = start_crews(scenario, options, started_ns)?;
+        let pids: Vec<u32> = crews.iter().map(|crew| crew.pid()).collect();
         Ok(Self {
-            shared,
-            workers,
-            ticks,
-            seconds,
-            phases,
-            probe,
-            probed: None,
-            own_threads: None,
+            scenario,
+            address: options.address,
+            crews,
+            started_ns,
+            measure_from_ns: 0,
+            send_until_ns: 0,
+            seconds: Seconds::new(options.pid, &pids),
+            phases: vec![],
             interrupted,
             watch,
         })
     }
 
+    fn order(&mut self, order: Order) {
+        self.crews.iter_mut().for_each(|crew| crew.order(order));
+    }
+
+    fn standing(&mut self) -> Standing {
+        self.crews
+            .iter_mut()
+            .map(|crew| crew.standing())
+            .fold(Standing::default(), |all, crew| all.and(crew))
+    }
+
+    /// What all our processes have used.
+    fn generator(&self) -> Result<Vec<Snapshot>, String> {
+        let snapshots = self.crews.iter().map(|crew| Snapshot::of(crew.pid()));
+        let snapshots = snapshots.collect::<Result<_, _>>();
+        snapshots.map_err(|e| format!("cannot watch ourselves: {e}"))
+    }
+
     fn since_start(&self) -> f64 {
-        (now_ns() - self.shared.started_ns) as f64 / 1e9
+        (now_ns() - self.started_ns) as f64 / 1e9
     }
 
     /// Looks around until `done`, which tells how far the phase is, says 1, or the user has enough.
-    fn phase(&mut self, name: &'static str, mut done: impl FnMut(&Shared) -> f64) {
+    fn phase(&mut self, name: &'static str, mut done: impl FnMut(&Standing) -> f64) {
         let start_seconds = self.since_start();
         loop {
             self.collect();
-            let part = done(&self.shared);
-            let second = self.seconds.values().next_back().map(|(second, _)| second);
+            let standing = self.standing();
+            let part = done(&standing);
+            let second = self.seconds.last();
             (self.watch)(&Progress { phase: name, done: part.min(1.0), second });
-            let dead = self.workers.iter().any(JoinHandle::is_finished);
-            if part >= 1.0 || dead || self.interrupted.swap(false, Ordering::Relaxed) {
+            let enough = self.interrupted.swap(false, Ordering::Relaxed);
+            if part >= 1.0 || standing.broken || enough {
                 break;
             }
             thread::sleep(LOOK_EVERY);
@@ -200,127 +220,96 @@ impl<'a> Run<'a> {
         self.phases.push(Phase { name, start_seconds, seconds });
     }
 
-    /// Everyone comes and finds their seat.
-    fn gather(&mut self) {
-        let all = self.shared.scenario.connections;
-        let (mut last, mut since) = (0, now_ns());
-        self.phase("connect", |shared| {
-            let seated = shared.seated.load(Ordering::Relaxed);
-            let there = seated + shared.failed.load(Ordering::Relaxed);
-            if there != last {
-                (last, since) = (there, now_ns());
-            }
-            let stuck = now_ns() - since > GATHER_PATIENCE.as_nanos() as u64;
-            if stuck { 1.0 } else { f64::from(there) / f64::from(all) }
-        });
-    }
-
-    fn send(&mut self) -> Result<(), String> {
-        if self.shared.seated.load(Ordering::Relaxed) == 0 {
-            let address = self.shared.address;
-            self.shared.enter(Stage::Stop);
+    /// Everyone comes, then finds their seat.
+    fn gather(&mut self) -> Result<(), String> {
+        let all = self.scenario.connections;
+        self.phase("ramp", until_all(all, |standing| standing.greeted + standing.failed));
+        if self.standing().greeted == 0 {
+            let address = self.address;
+            let why =
+                self.stop()?.connect_error.map_or_else(String::new, |why| format!(" ({why})"));
             return Err(format!(
-                "no client could connect to {address}: start a server with `cargo run --release`, \
-                 or have one started with --spawn"
+                "no client could connect to {address}{why}: start a server with `cargo run \
+                 --release`, or have one started with --spawn"
             ));
         }
-        let from = now_ns() + HEAD_START.as_nanos() as u64;
-        let nanos = |seconds: f64| (seconds * 1e9) as u64;
-        let measure = from + nanos(self.shared.scenario.warm_up_seconds);
-        let until = measure + nanos(self.shared.scenario.measure_seconds);
-        self.shared.send_from.store(from, Ordering::Relaxed);
-        self.shared.measure_from.store(measure, Ordering::Relaxed);
-        self.shared.send_until.store(until, Ordering::Relaxed);
-        self.shared.enter(Stage::Send);
-        self.phase("warm-up", |_| part(from, measure));
+        self.order(Order::Join);
+        self.phase("join", until_all(all, |standing| standing.seated + standing.failed));
         Ok(())
     }
 
+    fn send(&mut self) {
+        let nanos = |seconds: f64| (seconds * 1e9) as u64;
+        let from_ns = now_ns() + HEAD_START.as_nanos() as u64;
+        let measure_from_ns = from_ns + nanos(self.scenario.warm_up_seconds);
+        let until_ns = measure_from_ns + nanos(self.scenario.measure_seconds);
+        (self.measure_from_ns, self.send_until_ns) = (measure_from_ns, until_ns);
+        self.order(Order::Send { from_ns, measure_from_ns, until_ns });
+        self.phase("warm-up", |_| part(from_ns, measure_from_ns));
+    }
+
     fn measure(&mut self) {
-        let from = self.shared.measure_from.load(Ordering::Relaxed);
-        let until = self.shared.send_until.load(Ordering::Relaxed);
+        let (from, until) = (self.measure_from_ns, self.send_until_ns);
         self.phase("measure", |_| part(from, until));
-        let ended = now_ns().min(until);
-        self.shared.send_until.store(ended, Ordering::Relaxed);
+        if now_ns() < until {
+            self.order(Order::EndSending(now_ns()));
+        }
     }
 
     /// What is on its way arrives.
     fn drain(&mut self) {
-        self.shared.enter(Stage::Drain);
+        self.order(Order::Drain);
         let from = now_ns();
-        let max = from + (self.shared.scenario.drain_seconds_max * 1e9) as u64;
+        let max = from + (self.scenario.drain_seconds_max * 1e9) as u64;
         let (mut last, mut since) = (0, from);
-        self.phase("drain", |shared| {
-            let all: u64 = shared.delivered.iter().map(|d| d.load(Ordering::Relaxed)).sum();
-            if all != last {
-                (last, since) = (all, now_ns());
+        self.phase("drain", |standing| {
+            if standing.delivered != last {
+                (last, since) = (standing.delivered, now_ns());
             }
             let quiet = now_ns() - since > QUIET.as_nanos() as u64;
             if quiet { 1.0 } else { part(from, max) }
         });
     }
 
-    /// Puts what threads and the server's process tell into seconds.
+    /// Puts what threads tell into seconds.
     fn collect(&mut self) {
-        while let Ok(tick) = self.ticks.try_recv() {
-            let fresh = || (Second { second: tick.second, ..Second::default() }, times());
-            let (second, all) = self.seconds.entry(tick.second).or_insert_with(fresh);
-            second.connections += tick.connections;
-            second.sent += tick.sent;
-            second.delivered += tick.delivered;
-            all.add(&tick.times).expect("distributions of one kind");
-            let micros = |value: u64| value as f64 / 1e3;
-            second.p50_us = micros(all.value_at_quantile(0.5));
-            second.p99_us = micros(all.value_at_quantile(0.99));
-            second.max_us = micros(all.max());
-            self.probe_server(tick.second);
-            self.probe_ourselves(tick.second);
+        for tick in self.crews.iter_mut().flat_map(|crew| crew.ticks()) {
+            self.seconds.add(&tick);
         }
     }
 
-    fn probe_server(&mut self, second: u32) {
-        if self.probed.is_some_and(|(last, _)| last == second) {
-            return;
+    /// Has everyone hang up; what they found out.
+    fn stop(&mut self) -> Result<Outcome, String> {
+        self.order(Order::Stop);
+        let mut outcome = Outcome::default();
+        for crew in std::mem::take(&mut self.crews) {
+            let (found, ticks) = crew.finish()?;
+            outcome.add(found);
+            ticks.iter().for_each(|tick| self.seconds.add(tick));
         }
-        let Some(Ok(reading)) = self.probe.as_ref().map(Probe::read) else { return };
-        let before = self.probed.replace((second, reading.cpu_ns));
-        if let Some((row, _)) = self.seconds.get_mut(&second) {
-            row.server_rss = reading.rss;
-            if let Some((last, cpu_ns)) = before {
-                let seconds = f64::from(second.saturating_sub(last).max(1));
-                row.server_cpu = reading.cpu_ns.saturating_sub(cpu_ns) as f64 / 1e9 / seconds;
-            }
-        }
-    }
-
-    fn probe_ourselves(&mut self, second: u32) {
-        if self.own_threads.as_ref().is_some_and(|(last, _)| *last == second) {
-            return;
-        }
-        let Ok(threads) = Threads::own() else { return };
-        let before = self.own_threads.replace((second, threads));
-        if let (Some((last, before)), Some((_, threads)), Some((row, _))) =
-            (before, &self.own_threads, self.seconds.get_mut(&second))
-        {
-            let used = threads.since(&before).into_iter().map(|thread| thread.cpu_ns).max();
-            let seconds = f64::from(second.saturating_sub(last).max(1));
-            row.generator_cpu = used.unwrap_or(0) as f64 / 1e9 / seconds;
-        }
+        Ok(outcome)
     }
 
     fn finish(mut self) -> Result<Ended, String> {
         let start_seconds = self.since_start();
-        self.shared.enter(Stage::Stop);
-        let mut outcomes = vec![];
-        for worker in std::mem::take(&mut self.workers) {
-            let outcome = worker.join().map_err(|_| "a thread of ours died".to_owned())?;
-            outcomes.push(outcome.map_err(|e| format!("a thread of ours cannot go on: {e}"))?);
-        }
-        self.collect();
+        let outcome = self.stop()?;
         let seconds = self.since_start() - start_seconds;
         self.phases.push(Phase { name: "teardown", start_seconds, seconds });
-        let timeline = self.seconds.into_values().map(|(second, _)| second).collect();
-        Ok(Ended { phases: self.phases, timeline, outcomes })
+        let (timeline, intervals) = self.seconds.finish();
+        Ok(Ended { phases: self.phases, timeline, intervals, outcome })
+    }
+}
+
+/// How many of `all` are there by `count`; all of them, too, when nobody has come for long.
+fn until_all(all: u32, count: impl Fn(&Standing) -> u32) -> impl FnMut(&Standing) -> f64 {
+    let (mut last, mut since) = (0, now_ns());
+    move |standing| {
+        let there = count(standing);
+        if there != last {
+            (last, since) = (there, now_ns());
+        }
+        let stuck = now_ns() - since > GATHER_PATIENCE.as_nanos() as u64;
+        if stuck { 1.0 } else { f64::from(there) / f64::from(all) }
     }
 }
 
@@ -331,46 +320,25 @@ fn part(from: u64, until: u64) -> f64 {
 }
 
 /// Puts together what all threads found out.
-fn account(scenario: &Scenario, outcomes: Vec<Outcome>) -> RunResult {
-    let (mut ledger, mut sent, mut receivers) = (Ledger::default(), Sent::new(), vec![]);
-    let mut all = Times::new();
-    let mut samples: HashMap<(u32, u32), (u64, u64, u32)> = HashMap::new();
-    let mut connections = crate::result::Connections::default();
-    let mut generator = GeneratorUse::default();
-    for outcome in outcomes {
-        all.add(&outcome.times);
-        ledger.merge(outcome.ledger);
-        sent.extend(outcome.sent);
-        receivers.extend(outcome.receivers);
-        for (key, (due, last, count)) in outcome.samples {
-            let sample = samples.entry(key).or_insert((due, 0, 0));
-            *sample = (due, sample.1.max(last), sample.2 + count);
-        }
-        connections.add(&outcome.connections);
-        generator.reads += outcome.reads;
-        generator.bytes_read += outcome.bytes_read;
-    }
-    connections.most = receivers.len() as u64;
-    complete(&sent, &receivers, &samples, &mut all.completion);
-    let mut by_room: HashMap<u32, Vec<(u32, u32)>> = HashMap::new();
-    for (&(room, sender), &count) in &sent {
-        by_room.entry(room).or_default().push((sender, count));
-    }
-    for receiver in &receivers {
-        ledger.stayed(receiver, by_room.get(&receiver.room()).map_or(&[], Vec::as_slice));
-    }
-    ledger.compare_orders();
+fn account(scenario: &Scenario, ended: Ended) -> RunResult {
+    let Outcome { mut times, mut sums, receivers, sent, samples, mut connections, .. } =
+        ended.outcome;
+    connections.most = ended.timeline.iter().map(|second| second.connections).max().unwrap_or(0);
+    complete(&sent, &receivers, &samples, &mut times.completion);
+    settle(&receivers, &sent, &mut sums);
     RunResult {
         scenario: scenario.clone(),
         command: env::args().collect(),
         started_unix_seconds: 0,
-        phases: vec![],
-        times: all,
-        messages: ledger.sums,
+        phases: ended.phases,
+        times,
+        messages: sums,
         connections,
-        timeline: vec![],
+        connect_error: ended.outcome.connect_error,
+        timeline: ended.timeline,
+        intervals: ended.intervals,
         server: None,
-        generator,
+        generator: GeneratorUse::default(),
         invalid: vec![],
         failures: vec![],
     }
@@ -385,7 +353,7 @@ fn complete(
 ) {
     let rooms: HashMap<u32, u32> = sent.keys().map(|&(room, sender)| (sender, room)).collect();
     let mut members: HashMap<u32, u32> = HashMap::new();
-    for receiver in receivers {
+    for receiver in receivers.iter().filter(|receiver| receiver.kept_up()) {
         *members.entry(receiver.room()).or_default() += 1;
     }
     for ((sender, _), (due, last, count)) in samples {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
 /// Built-in scenarios, by name: the files under `scenarios/`.
@@ -24,7 +24,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// How members are spread over rooms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sizes {
     /// As many in each.
@@ -34,7 +34,7 @@ pub enum Sizes {
 }
 
 /// On which shards the members of a room are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Placement {
     /// Wherever the server put them.
@@ -46,7 +46,7 @@ pub enum Placement {
 }
 
 /// When messages are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
     /// At even intervals, whatever the server does.
@@ -58,7 +58,7 @@ pub enum Arrivals {
 }
 
 /// What messages say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Text {
     /// A header to measure and check by, then filling.
@@ -68,7 +68,7 @@ pub enum Text {
 }
 
 /// All settings of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// What it is called.
     pub name: String,
@@ -118,7 +118,7 @@ pub struct Scenario {
     pub measure_seconds: f64,
     /// Seconds that what is on its way may take to arrive.
     pub drain_seconds_max: f64,
-    /// Whether a lost message fails the run.
+    /// Whether a lost message fails the run; what a slow receiver is told it missed never does.
     pub lossless: bool,
     /// Decides everything that is random.
     pub seed: u64,
@@ -272,10 +272,6 @@ impl Scenario {
         wrong(
             self.rooms == 0 && self.placement != Placement::Any,
             "`placement` needs `rooms`: what is to be placed is their members",
-        );
-        wrong(
-            self.lossless && self.slow_share > 0.0,
-            "slow receivers miss messages: `slow_share` needs `lossless = false`",
         );
         problems
     }

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::result::ServerCounts;
+
 const START_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The server drains for five seconds on its own.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -57,6 +59,17 @@ impl Stopped {
     #[must_use]
     pub fn total(&self, name: &str) -> u64 {
         self.shards.values().filter_map(|counters| counters.get(name)).sum()
+    }
+
+    /// What it counted; none for a server that did not come to telling it.
+    #[must_use]
+    pub fn counts(&self) -> Option<ServerCounts> {
+        (!self.shards.is_empty()).then(|| ServerCounts {
+            said: self.total("said"),
+            deliveries: self.total("deliveries"),
+            writes: self.total("writes"),
+            bytes_written: self.total("bytes_written"),
+        })
     }
 }
 

@@ -117,7 +117,7 @@ fn measure(fault: Fault) -> RunResult {
         ..Scenario::default()
     };
     let address = Double::start(fault);
-    let options = Options { address, shards: 1, pid: None, cpus: vec![] };
+    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
     run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("a run")
 }
 
@@ -157,7 +157,7 @@ fn every_way_to_break_a_promise_is_noticed() {
 #[test]
 fn without_a_server_the_user_is_told_how_to_start_one() {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let options = Options { address, shards: 1, pid: None, cpus: vec![] };
+    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
     let scenario = Scenario { connections: 3, ..Scenario::default() };
     let told = run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
     assert!(told.contains("cargo run --release"), "{told}");
@@ -173,7 +173,7 @@ fn ctrl_c_ends_a_phase_and_still_reports() {
         ..Scenario::default()
     };
     let address = Double::start(Fault::None);
-    let options = Options { address, shards: 1, pid: None, cpus: vec![] };
+    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
     let mut watch = |progress: &loadgen::run::Progress<'_>| {
         if progress.phase == "measure" && progress.second.is_some_and(|s| s.delivered > 0) {
             interrupted.store(true, Ordering::Relaxed);

@@ -16,11 +16,15 @@ UNIT_NS = 1000
 
 
 def distributions(folder):
-    """All distributions of the interval log, by tag."""
+    """All distributions of the interval log, by tag; those of several intervals are added up."""
     reader = HistogramLogReader(str(folder / "run.hlog"), HdrHistogram(1, 1000, 3))
     found = {}
     while (histogram := reader.get_next_interval_histogram()) is not None:
-        found[histogram.get_tag()] = histogram
+        tag = histogram.get_tag()
+        if tag in found:
+            found[tag].add(histogram)
+        else:
+            found[tag] = histogram
     return found
 
 

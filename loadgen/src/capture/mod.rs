@@ -48,14 +48,6 @@ impl Snapshot {
         })
     }
 
-    /// What this process has done so far.
-    ///
-    /// # Errors
-    /// When `/proc` is not what it should be.
-    pub fn own() -> io::Result<Self> {
-        Self::of(std::process::id())
-    }
-
     /// Resident memory, in bytes.
     #[must_use]
     pub fn rss(&self) -> u64 {
@@ -93,6 +85,7 @@ impl ServerUse {
             involuntary_switches: switches.1,
             socket_bytes_before: before.socket_bytes,
             socket_bytes_after: after.socket_bytes,
+            counted: None,
         }
     }
 
@@ -104,13 +97,17 @@ impl ServerUse {
 }
 
 impl GeneratorUse {
-    /// What the generator used from `before` to `after`; its reads are its own to count.
+    /// What the generator's processes used from `before` to `after`; its reads are its own to
+    /// count.
     #[must_use]
-    pub fn between(before: &Snapshot, after: &Snapshot) -> Self {
+    pub fn between(before: &[Snapshot], after: &[Snapshot]) -> Self {
+        let pairs = || before.iter().zip(after);
         Self {
-            seconds: after.seconds_since(before),
-            threads: after.threads.since(&before.threads),
-            steal_share: after.machine.steal_share_since(before.machine),
+            seconds: pairs().map(|(from, to)| to.seconds_since(from)).fold(0.0, f64::max),
+            threads: pairs().flat_map(|(from, to)| to.threads.since(&from.threads)).collect(),
+            steal_share: pairs()
+                .map(|(from, to)| to.machine.steal_share_since(from.machine))
+                .fold(0.0, f64::max),
             ..Self::default()
         }
     }
@@ -190,14 +187,6 @@ impl Threads {
             )));
         }
         Ok(Self(threads))
-    }
-
-    /// Those of this process.
-    ///
-    /// # Errors
-    /// When `/proc` is not what it should be.
-    pub fn own() -> io::Result<Self> {
-        Self::of(std::process::id())
     }
 
     /// What each did since `before`. Threads that ended since are not among them: what they did

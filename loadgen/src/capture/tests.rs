@@ -25,7 +25,7 @@ fn a_busy_thread_shows_under_its_name_and_an_ended_one_subtracts_nothing() {
         wait.recv().expect("to be told");
     });
     done.recv().expect("it burns first");
-    let before = Snapshot::own().expect("a snapshot");
+    let before = Snapshot::of(std::process::id()).expect("a snapshot");
     told.send(()).expect("it waits");
     ending.join().expect("it ends");
     let (tell, burnt) = mpsc::channel();
@@ -37,7 +37,7 @@ fn a_busy_thread_shows_under_its_name_and_an_ended_one_subtracts_nothing() {
         wait.recv().expect("to be told");
     });
     burnt.recv().expect("it burns");
-    let after = Snapshot::own().expect("a snapshot");
+    let after = Snapshot::of(std::process::id()).expect("a snapshot");
     told.send(()).expect("it waits");
     busy.expect("a thread").join().expect("it ends");
 
@@ -49,7 +49,7 @@ fn a_busy_thread_shows_under_its_name_and_an_ended_one_subtracts_nothing() {
     assert!(used.user_ns > 0 && used.seconds >= 0.1, "{used:?}");
     assert!(used.rss_after > 100_000 && used.descriptors >= 3, "{used:?}");
     assert!(used.pss_after > 0 && used.pss_after <= used.rss_after * 2, "{used:?}");
-    let own = GeneratorUse::between(&before, &after);
+    let own = GeneratorUse::between(&[before], &[after]);
     assert!((0.0..=1.0).contains(&own.steal_share) && own.threads == used.threads);
 }
 

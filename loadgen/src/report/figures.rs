@@ -62,6 +62,9 @@ pub struct ServerFigures {
     pub system_ns_per_delivery: Option<f64>,
     /// Resident memory gained for each connection, in bytes; none without connections.
     pub rss_bytes_per_connection: Option<f64>,
+    /// Lines of rooms in each call that wrote, over the server's whole life; none if it is not
+    /// known what it counted.
+    pub lines_per_write: Option<f64>,
 }
 
 impl Figures {
@@ -97,6 +100,9 @@ impl ServerFigures {
             user_ns_per_delivery: share(server.user_ns as f64, delivered),
             system_ns_per_delivery: share(server.system_ns as f64, delivered),
             rss_bytes_per_connection: share(gained, result.connections.most as f64),
+            lines_per_write: server
+                .counted
+                .and_then(|counted| share(counted.deliveries as f64, counted.writes as f64)),
         }
     }
 }
@@ -127,6 +133,8 @@ fn named<'a>(times: &'a Times, names: &[&str]) -> Vec<Named<'a>> {
 /// What a distribution is the time of, in a few words.
 pub(crate) fn meaning(name: &str) -> &'static str {
     match name {
+        "slow" => "the same as delivery, of those who read slowly",
+        "comeback" => "from when a connection broke to when its client was back",
         "delivery" => "from when a message was due to when a receiver had it",
         "service" => "from when it was sent to when a receiver had it",
         "lag" => "from when it was due to when it was sent",

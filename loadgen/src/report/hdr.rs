@@ -78,7 +78,8 @@ fn rows(times: &Histogram<u64>) -> Vec<Row> {
     rows
 }
 
-/// The interval log (`.hlog`) of a run: one interval for each distribution, with its name as tag.
+/// The interval log (`.hlog`) of a run: delivery times second by second, then one interval for each
+/// other distribution, with its name as tag.
 pub(crate) fn interval_log(result: &RunResult) -> io::Result<String> {
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(result.started_unix_seconds);
     let (mut buffer, mut serializer) = (vec![], V2DeflateSerializer::new());
@@ -92,11 +93,18 @@ pub(crate) fn interval_log(result: &RunResult) -> io::Result<String> {
     let measured = result.phases.iter().find(|phase| phase.name == "measure");
     let (from, length) = measured
         .map_or((0.0, result.scenario.measure_seconds), |it| (it.start_seconds, it.seconds));
-    for (name, times) in result.times.each().filter(|(_, times)| !times.is_empty()) {
+    let mut add = |name, times: &Histogram<u64>, from, length| {
         let tag = Tag::new(name).expect("a name without commas or blanks");
         let [from, length] = [from, length].map(Duration::from_secs_f64);
         log.write_histogram(times, from, length, Some(tag))
-            .map_err(|e| io::Error::other(format!("the distribution {name}: {e}")))?;
+            .map_err(|e| io::Error::other(format!("the distribution {name}: {e}")))
+    };
+    for (second, interval) in &result.intervals {
+        add("delivery", &interval.times(), f64::from(*second), 1.0)?;
+    }
+    let others = result.times.each().filter(|(name, _)| *name != "delivery");
+    for (name, times) in others.filter(|(_, times)| !times.is_empty()) {
+        add(name, times, from, length)?;
     }
     String::from_utf8(buffer).map_err(io::Error::other)
 }
@@ -124,10 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_a_line_for_each_distribution_with_samples() {
+    fn the_log_has_every_distribution_with_samples_and_every_second_of_deliveries() {
         let log = interval_log(&fixture::named("connect-storm")).expect("a log");
         let tags: Vec<&str> =
             log.lines().filter_map(|line| line.strip_prefix("Tag=")?.split(',').next()).collect();
         assert_eq!(tags, ["connect", "greeting", "join"]);
+        let log = interval_log(&fixture::named("fanout")).expect("a log");
+        let starts =
+            |line: &str| Some(line.strip_prefix("Tag=delivery,")?.split_once('.')?.0.into());
+        let starts: Vec<String> = log.lines().filter_map(starts).collect();
+        assert_eq!(starts, (3..13).map(|second| second.to_string()).collect::<Vec<_>>());
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn run(result: &RunResult) -> io::Result<String> {
         "times": times,
         "messages": result.messages,
         "connections": result.connections,
+        "connect_error": result.connect_error,
         "figures": Figures::of(result),
         "server": result.server,
         "generator": result.generator,

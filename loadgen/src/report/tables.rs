@@ -103,6 +103,7 @@ pub(crate) fn server(it: &ServerUse, derived: &ServerFigures) -> String {
         Some(each) => format!(": {} a connection", format::bytes(each)),
         None => String::new(),
     };
+    let lines = derived.lines_per_write.map_or(format::NONE.to_owned(), format::number);
     let switches = [it.voluntary_switches, it.involuntary_switches].map(format::count);
     let sockets = [it.socket_bytes_before, it.socket_bytes_after].map(bytes);
     threads(&it.threads, it.seconds)
@@ -113,6 +114,7 @@ pub(crate) fn server(it: &ServerUse, derived: &ServerFigures) -> String {
                 "resident memory",
                 format!("{} before, {} after{memory}", bytes(it.rss_before), bytes(it.rss_after)),
             ),
+            ("lines of rooms in each write", lines),
             ("proportional memory", bytes(it.pss_after)),
             ("memory of all sockets", format!("{} before, {} after", sockets[0], sockets[1])),
             ("descriptors", format::count(it.descriptors)),

@@ -124,6 +124,9 @@ fn uses(server: &ServerUse, derived: &ServerFigures, out: &mut impl io::Write) -
     if let Some(bytes) = derived.rss_bytes_per_connection.filter(|bytes| *bytes > 0.0) {
         write!(out, ": {} a connection", format::bytes(bytes))?;
     }
+    if let Some(lines) = derived.lines_per_write {
+        write!(out, "\n               {} lines of rooms in each write", format::number(lines))?;
+    }
     writeln!(out)
 }
 

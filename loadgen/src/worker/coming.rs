@@ -8,24 +8,23 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{Domain, Socket, Type};
 
-use super::{Client, Stage, State, Worker};
+use super::{Client, SEATS_PER_TURN_MAX, Stage, State, Worker};
 use crate::ledger::Receiver;
 use crate::plan::{LOBBY, room_name};
 use crate::schedule::now_ns;
 
 /// Connections of one thread that the kernel works on at a time.
-const CONNECTING_MAX: usize = 256;
-/// Clients that share a source address: beyond some thousands the kernel is slow to find a port.
-const CLIENTS_PER_ADDRESS: usize = 4_000;
-/// One client in so many has its every line looked at.
-const WATCHED_ONE_IN: usize = 64;
-/// All are watched when there are no more than this.
-const WATCHED_ALL_MAX: u32 = 256;
+pub(super) const CONNECTING_MAX: usize = 256;
+/// Connections one after the other from one source address: beyond some thousands the kernel is
+/// slow to find a port, and those of closed ones cannot be used again for a minute.
+const CONNECTIONS_PER_ADDRESS: u64 = 4_000;
+/// What the kernel may keep for a slow reader, so that it does not read for it.
+const SLOW_RECEIVE_BYTES: usize = 16 << 10;
 /// Tries of a client to be placed on a shard that suits it.
 const SEAT_TRIES: u32 = 64;
 
 impl Client {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(slow: bool) -> Self {
         Self {
             stream: None,
             state: State::Closed,
@@ -36,9 +35,9 @@ impl Client {
             sender: None,
             tail: vec![],
             out: vec![],
-            slow: false,
-            watched: false,
+            slow,
             comes_back: false,
+            broken_ns: 0,
         }
     }
 }
@@ -46,13 +45,13 @@ impl Client {
 impl Worker {
     /// Starts connections that are due.
     pub(super) fn connect_more(&mut self, now: u64) {
-        let rate = self.shared.scenario.connects_per_second / f64::from(self.workers);
+        let rate = self.shared.scenario.connects_per_second / f64::from(self.part.of);
         let gap = if rate > 0.0 { (1e9 / rate) as u64 } else { 0 };
         while self.connecting < CONNECTING_MAX && now >= self.next_connect_ns {
             let Some(client) = self.waiting.pop_front() else { return };
             self.next_connect_ns = if gap == 0 { 0 } else { self.next_connect_ns.max(now) + gap };
-            if self.connect(client).is_err() {
-                self.give_up(client);
+            if let Err(e) = self.connect(client) {
+                self.give_up(client, &explain(&e));
             }
         }
     }
@@ -63,10 +62,10 @@ impl Worker {
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
-            socket.bind(&self.source(client).into())?;
+            socket.bind(&self.source().into())?;
         }
         if self.clients[client].slow {
-            socket.set_recv_buffer_size(16 << 10)?;
+            socket.set_recv_buffer_size(SLOW_RECEIVE_BYTES)?;
         }
         match socket.connect(&address.into()) {
             Err(e) if e.raw_os_error() != Some(EINPROGRESS) => return Err(e),
@@ -76,19 +75,16 @@ impl Worker {
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(client), both)?;
         self.connecting += 1;
-        let watched = self.shared.scenario.connections <= WATCHED_ALL_MAX
-            || client.is_multiple_of(WATCHED_ONE_IN);
         let who = &mut self.clients[client];
         (who.stream, who.state, who.since_ns) = (Some(stream), State::Connecting, now_ns());
-        who.watched = watched;
         Ok(())
     }
 
-    /// Where the client connects from: one address has too few ports for all.
-    fn source(&self, client: usize) -> SocketAddr {
-        let group = client * self.workers as usize / CLIENTS_PER_ADDRESS;
+    /// Where the next client connects from: one address has too few ports for all.
+    fn source(&self) -> SocketAddr {
+        let group = self.outcome.connections.opened / CONNECTIONS_PER_ADDRESS;
         let host = 2 + u8::try_from(group % 250).expect("less than 250");
-        let net = u8::try_from(self.index % 250).expect("less than 250");
+        let net = u8::try_from(self.part.index % 250).expect("less than 250");
         SocketAddr::from((Ipv4Addr::new(127, net, 0, host), 0))
     }
 
@@ -97,29 +93,30 @@ impl Worker {
         if self.clients[client].state != State::Connecting {
             return;
         }
-        self.connecting -= 1;
         let who = &mut self.clients[client];
-        let failed = who.stream.as_ref().is_none_or(|stream| {
-            stream.take_error().ok().flatten().is_some() || stream.peer_addr().is_err()
+        let stream = who.stream.as_ref().expect("who connects has a socket");
+        let error = stream.take_error().and_then(|error| match error {
+            Some(error) => Err(error),
+            None => stream.peer_addr().map(drop),
         });
-        if failed {
-            who.stream = None;
-            who.state = State::Closed;
-            self.give_up(client);
+        if let Err(e) = error {
+            self.hang_up(client);
+            self.give_up(client, &explain(&e));
             return;
         }
+        self.connecting -= 1;
         who.state = State::Greeting;
         self.outcome.connections.opened += 1;
         self.outcome.times.connect.saturating_record(now_ns() - who.since_ns);
     }
 
     /// The client cannot be where it should: the run goes on without it.
-    pub(super) fn give_up(&mut self, client: usize) {
-        let who = &mut self.clients[client];
-        if who.state == State::Closed && who.stream.is_none() && !who.comes_back {
-            self.outcome.connections.failed += 1;
+    pub(super) fn give_up(&mut self, client: usize, why: &str) {
+        if !self.clients[client].comes_back {
             self.shared.failed.fetch_add(1, Ordering::Relaxed);
         }
+        self.outcome.connections.failed += 1;
+        self.outcome.connect_error.get_or_insert_with(|| why.to_owned());
     }
 
     /// The server has let the client into a room.
@@ -128,38 +125,49 @@ impl Worker {
         match who.state {
             State::Greeting => {
                 self.outcome.times.greeting.saturating_record(now - who.since_ns);
-                self.find_seat(client);
+                who.state = State::Greeted;
+                self.greeted.push_back(client);
+                if self.stage == Stage::Ramp {
+                    self.shared.greeted.fetch_add(1, Ordering::Relaxed);
+                }
             }
             State::Joining => {
                 let seat = who.seat.expect("who joins has a seat");
                 if room == room_name(self.shared.run, seat.room) {
                     self.outcome.times.join.saturating_record(now - who.since_ns);
-                    self.seated(client);
+                    self.seated(client, now);
                 }
             }
-            State::Closed | State::Connecting | State::Seated => {}
+            State::Closed | State::Connecting | State::Greeted | State::Seated => {}
+        }
+    }
+
+    /// Gives seats to clients that have been greeted, once it is time to.
+    pub(super) fn seat_more(&mut self) {
+        if self.stage < Stage::Join {
+            return;
+        }
+        for _ in 0..SEATS_PER_TURN_MAX {
+            let Some(client) = self.greeted.pop_front() else { return };
+            // It may have been hung up on since.
+            if self.clients[client].state == State::Greeted {
+                self.find_seat(client);
+            }
         }
     }
 
     fn find_seat(&mut self, client: usize) {
-        let seat = match self.clients[client].seat {
-            Some(seat) => Some(seat),
-            None => {
-                let mut plan = self.shared.plan.lock().expect("no thread has died");
-                plan.seat(&self.clients[client].name)
-            }
-        };
-        let who = &mut self.clients[client];
-        let Some(seat) = seat else {
+        let who = &self.clients[client];
+        let Some(seat) = who.seat.or_else(|| self.plan.seat(&who.name, who.slow)) else {
             // Not on a shard that suits any room with a free seat: comes again, to be placed anew.
-            who.since_ns = 0;
             self.hang_up(client);
             self.try_again(client);
             return;
         };
+        let who = &mut self.clients[client];
         who.seat = Some(seat);
         if seat.room == LOBBY {
-            self.seated(client);
+            self.seated(client, now_ns());
         } else {
             self.go_to(client, seat.room);
         }
@@ -170,7 +178,7 @@ impl Worker {
         if tries < u64::from(SEAT_TRIES) * self.clients.len() as u64 {
             self.waiting.push_back(client);
         } else {
-            self.give_up(client);
+            self.give_up(client, "the server never put it on a shard that suits `placement`");
         }
     }
 
@@ -184,14 +192,16 @@ impl Worker {
     }
 
     /// The client is where it should be.
-    fn seated(&mut self, client: usize) {
-        let early = self.shared.stage() == Stage::Gather;
+    fn seated(&mut self, client: usize, now: u64) {
+        let is_early = now < self.shared.send_from.load(Ordering::Relaxed);
         let who = &mut self.clients[client];
         let seat = who.seat.expect("who is seated has a seat");
         who.state = State::Seated;
-        let receiver = Receiver::new(seat.room, early && !who.comes_back);
-        if let Some(before) = who.receiver.replace(receiver) {
-            self.outcome.ledger.left(&before);
+        let receiver = Receiver::new(seat.room, if is_early { 0 } else { now }, who.slow);
+        self.outcome.receivers.extend(who.receiver.replace(receiver));
+        if who.broken_ns > 0 {
+            let away = now.saturating_sub(std::mem::take(&mut who.broken_ns));
+            self.outcome.times.comeback.saturating_record(away);
         }
         if !who.comes_back {
             self.shared.seated.fetch_add(1, Ordering::Relaxed);
@@ -211,10 +221,22 @@ impl Worker {
         who.state = State::Closed;
         who.tail.clear();
         who.out.clear();
-        if let Some(receiver) = who.receiver.take() {
-            self.outcome.ledger.left(&receiver);
-        }
+        self.outcome.receivers.extend(who.receiver.take());
     }
 }
 
+/// Why a connection cannot be made, and what to do about it.
+fn explain(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrNotAvailable => "the source addresses have run out of ports",
+        io::ErrorKind::ConnectionRefused => "nobody listens there",
+        _ if error.raw_os_error() == Some(EMFILE) => {
+            "raise the descriptor limit (ulimit -n) or spread the load with --procs"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{error}: {advice}")
+}
+
 const EINPROGRESS: i32 = 115;
+const EMFILE: i32 = 24;

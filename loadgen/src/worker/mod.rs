@@ -2,6 +2,7 @@
 //! and one buffer; a connection has no task, no codec and no buffer of its own.
 
 mod coming;
+mod mirror;
 mod receiving;
 mod sending;
 mod wandering;
@@ -10,20 +11,22 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Sender as Channel;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
+use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, Receiver, Sent};
-use crate::plan::{Plan, Seat};
-use crate::result::{Connections, Times, times};
+use crate::ledger::{Receiver, Sent};
+use crate::plan::{Part, Plan, Seat};
+use crate::result::{Connections, Messages, Times, distribution, times};
 use crate::scenario::Scenario;
 use crate::schedule::{Pacer, Random, now_ns};
+use mirror::Mirrors;
 use sending::Sender;
 
 const EVENTS_MAX: usize = 1024;
@@ -31,14 +34,18 @@ const READ_BYTES_MAX: usize = 256 << 10;
 const PACER: Token = Token(usize::MAX);
 /// How often a loop that waits for nothing in particular looks around.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
+/// Clients that go to their rooms before the loop looks at what has arrived.
+const SEATS_PER_TURN_MAX: usize = 64;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// What all threads do at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Stage {
-    /// Make connections, go to rooms.
-    Gather,
+    /// Make connections.
+    Ramp,
+    /// Go to rooms.
+    Join,
     /// Send.
     Send,
     /// Only receive.
@@ -47,7 +54,7 @@ pub enum Stage {
     Stop,
 }
 
-/// What all threads of a run share.
+/// What the threads of a process share.
 #[derive(Debug)]
 pub struct Shared {
     /// What is asked for.
@@ -56,10 +63,8 @@ pub struct Shared {
     pub run: u16,
     /// The server.
     pub address: SocketAddr,
-    /// Who goes where.
-    pub plan: Mutex<Plan>,
-    /// Senders of all threads.
-    pub senders: u32,
+    /// Its shards.
+    pub shards: u16,
     /// See [`Stage`].
     pub stage: AtomicU8,
     /// When sending begins, on the monotonic clock.
@@ -68,6 +73,8 @@ pub struct Shared {
     pub measure_from: AtomicU64,
     /// When sending ends.
     pub send_until: AtomicU64,
+    /// Clients whom the server has said hello.
+    pub greeted: AtomicU32,
     /// Clients that are where they should be.
     pub seated: AtomicU32,
     /// Clients that could not be connected, or seated.
@@ -83,9 +90,10 @@ impl Shared {
     #[must_use]
     pub fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Acquire) {
-            0 => Stage::Gather,
-            1 => Stage::Send,
-            2 => Stage::Drain,
+            0 => Stage::Ramp,
+            1 => Stage::Join,
+            2 => Stage::Send,
+            3 => Stage::Drain,
             _ => Stage::Stop,
         }
     }
@@ -102,7 +110,7 @@ impl Shared {
 }
 
 /// What a thread did in one second.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tick {
     /// Which second of the run.
     pub second: u32,
@@ -112,12 +120,13 @@ pub struct Tick {
     pub sent: u64,
     /// Deliveries it got.
     pub delivered: u64,
-    /// Their times.
+    /// The times of those that count.
+    #[serde(with = "distribution")]
     pub times: Histogram<u64>,
 }
 
 /// How far a client has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     /// Not connected, and not to be.
     Closed,
@@ -125,6 +134,8 @@ enum State {
     Connecting,
     /// The server has not said hello.
     Greeting,
+    /// Has been given a name, and waits to be given a seat.
+    Greeted,
     /// On its way to a room.
     Joining,
     /// Where it should be.
@@ -150,58 +161,86 @@ struct Client {
     out: Vec<u8>,
     /// It reads slowly.
     slow: bool,
-    /// Every line it gets is looked at.
-    watched: bool,
     /// It has been here before, under another name.
     comes_back: bool,
+    /// When its connection broke, if it did; 0 if not.
+    broken_ns: u64,
 }
 
 /// A message that is followed to its last receiver.
 pub type Sample = (u32, u32);
 
-/// What a thread found out.
-#[derive(Debug, Default)]
+/// What threads found out.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// See [`Times`].
     pub times: Times,
-    /// Accounts of receivers who left.
-    pub ledger: Ledger,
-    /// Receivers who are still there.
+    /// What became of the messages, as far as it shows while they come.
+    pub sums: Messages,
+    /// Accounts of receivers, those who left too.
     pub receivers: Vec<Receiver>,
-    /// What its senders sent.
+    /// What senders sent.
     pub sent: Sent,
-    /// Last arrival and number of arrivals of sampled messages, and when they were due.
+    /// When sampled messages were due, their last arrival, and their arrivals.
     pub samples: HashMap<Sample, (u64, u64, u32)>,
     /// See [`Connections`].
     pub connections: Connections,
+    /// Why the first connection that could not be made was not.
+    pub connect_error: Option<String>,
     /// Reads that brought something.
     pub reads: u64,
     /// Bytes they brought.
     pub bytes_read: u64,
 }
 
+impl Outcome {
+    /// Adds what other threads of the run found out.
+    pub fn add(&mut self, other: Self) {
+        self.times.add(&other.times);
+        self.sums.add(&other.sums);
+        self.receivers.extend(other.receivers);
+        self.sent.extend(other.sent);
+        for (key, (due, last, count)) in other.samples {
+            let sample = self.samples.entry(key).or_insert((due, 0, 0));
+            *sample = (due, sample.1.max(last), sample.2 + count);
+        }
+        self.connections.add(&other.connections);
+        self.connect_error = self.connect_error.take().or(other.connect_error);
+        self.reads += other.reads;
+        self.bytes_read += other.bytes_read;
+    }
+}
+
 /// One generator thread.
 #[derive(Debug)]
 pub struct Worker {
     shared: Arc<Shared>,
-    /// Which of the threads, and how many there are.
-    index: u32,
-    workers: u32,
+    /// Which thread of the process it is.
+    thread: usize,
+    /// Which part of the run it has.
+    part: Part,
+    plan: Plan,
     poll: Poll,
     pacer: Pacer,
     clients: Vec<Client>,
     /// Clients that are to be connected.
     waiting: VecDeque<usize>,
+    /// Clients that are to be seated.
+    greeted: VecDeque<usize>,
     connecting: usize,
     /// When the next may be connected.
     next_connect_ns: u64,
     senders: Vec<Sender>,
     /// When senders have something to send next.
     due: BinaryHeap<Reverse<(u64, usize)>>,
-    started: bool,
+    /// The stage it has come to.
+    stage: Stage,
     random: Random,
     wander: wandering::Wander,
     buffer: Vec<u8>,
+    mirrors: Mirrors,
+    /// What a bot says next.
+    sentence: usize,
     outcome: Outcome,
     tick: Tick,
     /// Deliveries in seconds before this one.
@@ -210,46 +249,49 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Thread `index` of `workers`, which serves its share of the clients.
+    /// Thread number `thread` of its process, which serves the clients of `part` of the run.
     ///
     /// # Errors
     /// When the operating system has no readiness set or timer for us.
     pub fn new(
         shared: Arc<Shared>,
-        index: u32,
-        workers: u32,
+        thread: usize,
+        part: Part,
         ticks: Channel<Tick>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let pacer = Pacer::new(poll.registry(), PACER)?;
         let all = shared.scenario.connections;
-        let mine = (0..all).filter(|client| client % workers == index).count();
-        let random = Random::for_one(shared.scenario.seed, u64::from(index) << 32);
-        let wander = wandering::Wander::new(&shared.scenario, workers);
+        let mine = (0..all).filter(|client| client % part.of == part.index);
+        let clients: Vec<Client> =
+            mine.map(|client| Client::new(is_slow(client, shared.scenario.slow_share))).collect();
+        let random = Random::for_one(shared.scenario.seed, u64::from(part.index) << 32);
         let tick = Tick { second: 0, connections: 0, sent: 0, delivered: 0, times: times() };
-        let mut worker = Self {
-            index,
-            workers,
+        Ok(Self {
+            thread,
+            part,
+            plan: Plan::new(&shared.scenario, shared.run, shared.shards, part),
             poll,
             pacer,
-            clients: (0..mine).map(|_| Client::new()).collect(),
-            waiting: (0..mine).collect(),
+            waiting: (0..clients.len()).collect(),
+            clients,
+            greeted: VecDeque::new(),
             connecting: 0,
             next_connect_ns: 0,
             senders: vec![],
             due: BinaryHeap::new(),
-            started: false,
+            stage: Stage::Ramp,
             random,
-            wander,
+            wander: wandering::Wander::new(&shared.scenario, part),
             buffer: vec![0; READ_BYTES_MAX * 2],
+            mirrors: Mirrors::default(),
+            sentence: 0,
             outcome: Outcome::default(),
             tick,
             delivered_before: 0,
             ticks,
             shared,
-        };
-        worker.choose_slow();
-        Ok(worker)
+        })
     }
 
     /// Serves its clients until the run is over.
@@ -264,19 +306,22 @@ impl Worker {
             if stage == Stage::Stop {
                 break;
             }
-            self.connect_more(now);
-            if stage >= Stage::Send && !std::mem::replace(&mut self.started, true) {
+            if stage >= Stage::Send && self.stage < Stage::Send {
                 self.start_senders();
             }
+            self.stage = stage;
+            self.connect_more(now);
+            self.seat_more();
             self.send_due(now);
-            self.wander(now, stage);
-            self.read_slow(now, stage);
+            self.wander(now);
+            self.read_slow(now);
             self.end_second(now);
             let delivered = self.delivered_before + self.tick.delivered;
-            self.shared.delivered[self.index as usize].store(delivered, Ordering::Relaxed);
-            let at = self.next_moment(now);
-            self.pacer.wake_at(Some(at))?;
-            match self.poll.poll(&mut events, None) {
+            self.shared.delivered[self.thread].store(delivered, Ordering::Relaxed);
+            self.pacer.wake_at(self.next_moment(now))?;
+            let more_to_seat = stage >= Stage::Join && !self.greeted.is_empty();
+            let wait = if more_to_seat { Duration::ZERO } else { LOOK_AROUND };
+            match self.poll.poll(&mut events, Some(wait)) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
@@ -301,12 +346,15 @@ impl Worker {
         }
     }
 
-    /// When this thread has something to do even if no socket has.
-    fn next_moment(&self, now: u64) -> u64 {
+    /// When this thread has something to do at a certain moment even if no socket has, if that is
+    /// before it looks around anyway.
+    fn next_moment(&self, now: u64) -> Option<u64> {
         let look = now + u64::try_from(LOOK_AROUND.as_nanos()).expect("a short time");
-        let send = self.due.peek().map_or(look, |Reverse((at, _))| *at);
-        let connect = if self.waiting.is_empty() { look } else { self.next_connect_ns };
-        look.min(send).min(connect.max(now + 1_000)).min(self.wander.next_moment())
+        let send = self.due.peek().map(|Reverse((at, _))| *at);
+        let connect = (!self.waiting.is_empty() && self.connecting < coming::CONNECTING_MAX)
+            .then(|| self.next_connect_ns.max(now + 1_000));
+        let moments = [send, connect, Some(self.wander.next_moment())];
+        moments.into_iter().flatten().min().filter(|at| *at < look)
     }
 
     fn end_second(&mut self, now: u64) {
@@ -318,6 +366,7 @@ impl Worker {
         let fresh = Tick { second, connections: 0, sent: 0, delivered: 0, times: times() };
         let mut tick = std::mem::replace(&mut self.tick, fresh);
         self.delivered_before += tick.delivered;
+        self.outcome.times.delivery.add(&tick.times).expect("distributions of one kind");
         tick.connections = self.clients.iter().filter(|c| c.stream.is_some()).count() as u64;
         // Nobody listens any more when the run was broken off.
         let _ = self.ticks.send(tick);
@@ -327,13 +376,20 @@ impl Worker {
         self.end_second(now_ns() + SECOND_NS);
         for client in &mut self.clients {
             if client.state == State::Seated
-                && let Some(receiver) = client.receiver.take()
+                && let Some(mut receiver) = client.receiver.take()
             {
+                receiver.stay();
                 self.outcome.receivers.push(receiver);
             }
         }
-        for sender in &self.senders {
-            self.outcome.sent.insert((sender.room, sender.id), sender.next);
+        for sender in self.senders.drain(..).filter(|sender| sender.sent.count() > 0) {
+            self.outcome.sent.insert((sender.room, sender.id), sender.sent);
         }
     }
+}
+
+/// Whether this client of the run is among the slow ones, who are spread evenly.
+fn is_slow(client: u32, share: f64) -> bool {
+    let slow_up_to = |clients: u32| (f64::from(clients) * share).floor();
+    slow_up_to(client + 1) > slow_up_to(client)
 }

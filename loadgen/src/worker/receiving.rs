@@ -2,16 +2,17 @@
 
 use std::io::{ErrorKind, Read};
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memrchr};
 
-use super::{READ_BYTES_MAX, Stage, State, Worker};
+use super::mirror::Mirrors;
+use super::{Client, READ_BYTES_MAX, Stage, State, Worker};
 use crate::message::{self, Header, Line};
 use crate::schedule::now_ns;
 
 /// One message in so many is followed to its last receiver.
 const SAMPLE_EVERY: u32 = 64;
-/// Fewer lines than this at once are looked at one by one.
-const RUN_LINES_MIN: usize = 8;
+/// Fewer bytes than this at once are looked at line by line.
+const RUN_BYTES_MIN: usize = 512;
 
 impl Worker {
     /// Reads all that has arrived for the client.
@@ -52,59 +53,65 @@ impl Worker {
     /// Takes in the whole lines among the first `len` bytes of the buffer, and keeps the rest.
     fn take_in(&mut self, client: usize, len: usize, now: u64) {
         let buffer = std::mem::take(&mut self.buffer);
+        let mut mirrors = std::mem::take(&mut self.mirrors);
         let whole = memrchr(b'\n', &buffer[..len]).map_or(0, |at| at + 1);
-        let mut echoes = 0;
-        if !self.take_run(client, &buffer[..whole], now, &mut echoes) {
-            let mut at = 0;
-            while let Some(end) = memchr(b'\n', &buffer[at..whole]) {
-                self.take_line(client, &buffer[at..at + end], now, &mut echoes);
-                at += end + 1;
+        let is_run = whole >= RUN_BYTES_MIN && self.clients[client].state == State::Seated;
+        let (mut at, mut echoes) = (0, 0);
+        while at < whole {
+            if is_run {
+                at += self.take_known(client, &mirrors, &buffer[at..whole], now, &mut echoes);
             }
+            let Some(end) = memchr(b'\n', &buffer[at..whole]) else { break };
+            let line = &buffer[at..=at + end];
+            let header = self.take_line(client, &line[..end], now, &mut echoes);
+            if let Some(header) = header.filter(|_| is_run) {
+                mirrors.learn(&header, line);
+            }
+            at += line.len();
         }
         self.clients[client].tail.extend_from_slice(&buffer[whole..len]);
-        self.buffer = buffer;
+        (self.buffer, self.mirrors) = (buffer, mirrors);
         self.came_back(client, echoes);
     }
 
-    /// Takes in many lines at a glance: if the first and the last are messages of one sender, as
-    /// far apart as there are lines, so are all between them. Only for clients that are not
-    /// watched, whose every line is looked at instead. Whether it was possible.
-    fn take_run(&mut self, client: usize, lines: &[u8], now: u64, echoes: &mut u32) -> bool {
-        let who = &self.clients[client];
-        if who.watched || who.state != State::Seated {
-            return false;
-        }
-        let count = memchr_iter(b'\n', lines).count();
-        let Some(receiver) = who.receiver.as_ref().filter(|_| count >= RUN_LINES_MIN) else {
-            return false;
+    /// Takes in the messages with which `lines` begin, as far as others got the same before, and
+    /// they are those that are expected next; how many bytes these are.
+    fn take_known(
+        &mut self,
+        client: usize,
+        mirrors: &Mirrors,
+        lines: &[u8],
+        now: u64,
+        echoes: &mut u32,
+    ) -> usize {
+        let Some(receiver) = &mut self.clients[client].receiver else { return 0 };
+        let Some((sender, sequence)) = receiver.expects() else { return 0 };
+        let headers = mirrors.known(sender, sequence, lines);
+        let Some(first) = headers.first().filter(|first| first.room == receiver.room()) else {
+            return 0;
         };
-        let first_end = memchr(b'\n', lines).expect("there are lines");
-        let last_start = memrchr(b'\n', &lines[..lines.len() - 1]).map_or(0, |at| at + 1);
-        let Line::Message(first) = message::read(&lines[..first_end]) else { return false };
-        let last = &lines[last_start..lines.len() - 1];
-        let Line::Message(last) = message::read(last) else { return false };
-        let apart = last.sequence.wrapping_sub(first.sequence) as usize;
-        let one_run = first.sender == last.sender
-            && (first.room, last.room) == (receiver.room(), receiver.room())
-            && apart + 1 == count
-            && !(first.warm_up || last.warm_up)
-            && first.run == self.shared.run
-            && receiver.expects(first.sender).is_none_or(|next| next == first.sequence);
-        if !one_run {
-            return false;
+        receiver.expected_messages(headers, &mut self.outcome.sums);
+        let bytes = headers.len() * (memchr(b'\n', lines).expect("known lines have an end") + 1);
+        let own = self.clients[client].sender.map(|own| self.senders[own].id);
+        if own == Some(first.sender) {
+            *echoes += u32::try_from(headers.len()).expect("messages of one read");
         }
-        let count = u32::try_from(count).expect("lines of one read");
-        let sums = &mut self.outcome.ledger.sums;
-        let receiver = self.clients[client].receiver.as_mut().expect("looked at above");
-        receiver.run_of_messages(&first, count, sums);
-        let half = count / 2;
-        self.record(&first, now, u64::from(half));
-        self.record(&last, now, u64::from(count - half));
-        *echoes += self.echo(client, &first) * count;
-        true
+        // What was sent together is recorded together.
+        for together in headers.chunk_by(|a, b| times_of(a) == times_of(b)) {
+            self.record(client, &together[0], now, together.len() as u64);
+        }
+        headers.iter().for_each(|header| self.sample(client, header, now));
+        bytes
     }
 
-    fn take_line(&mut self, client: usize, line: &[u8], now: u64, echoes: &mut u32) {
+    /// Takes in a line; its header, if it is a message that counts.
+    fn take_line(
+        &mut self,
+        client: usize,
+        line: &[u8],
+        now: u64,
+        echoes: &mut u32,
+    ) -> Option<Header> {
         match message::read(line) {
             Line::Message(header) if header.run != self.shared.run => {}
             Line::Message(header) if header.warm_up => {
@@ -113,15 +120,17 @@ impl Worker {
             }
             Line::Message(header) => {
                 if let Some(receiver) = &mut self.clients[client].receiver {
-                    receiver.message(&header, &mut self.outcome.ledger.sums);
+                    receiver.message(&header, &mut self.outcome.sums);
                 }
-                self.record(&header, now, 1);
-                self.sample(&header, now);
+                self.record(client, &header, now, 1);
+                self.sample(client, &header, now);
                 *echoes += self.echo(client, &header);
+                return Some(header);
             }
-            Line::Corrupted => self.outcome.ledger.sums.corrupted += 1,
+            Line::Corrupted => self.outcome.sums.corrupted += 1,
             Line::Other(text) => self.take_text(client, text, now),
         }
+        None
     }
 
     /// 1 if the client's own sender sent this.
@@ -131,20 +140,27 @@ impl Worker {
     }
 
     /// Notes when `count` messages like this one arrived.
-    fn record(&mut self, header: &Header, now: u64, count: u64) {
+    fn record(&mut self, client: usize, header: &Header, now: u64, count: u64) {
         self.tick.delivered += count;
-        if self.shared.counts(header.intended_ns) {
-            let times = &mut self.outcome.times;
-            let delivery = now.saturating_sub(header.intended_ns);
-            times.delivery.saturating_record_n(delivery, count);
-            times.service.saturating_record_n(now.saturating_sub(header.sent_ns), count);
+        if !self.shared.counts(header.intended_ns) {
+            return;
+        }
+        let delivery = now.saturating_sub(header.intended_ns);
+        if self.clients[client].slow {
+            self.outcome.times.slow.saturating_record_n(delivery, count);
+        } else {
+            let service = now.saturating_sub(header.sent_ns);
             self.tick.times.saturating_record_n(delivery, count);
+            self.outcome.times.service.saturating_record_n(service, count);
         }
     }
 
-    /// Follows some messages to their last receiver.
-    fn sample(&mut self, header: &Header, now: u64) {
-        if header.sequence.is_multiple_of(SAMPLE_EVERY) && self.shared.counts(header.intended_ns) {
+    /// Follows some messages to the last receiver who keeps up.
+    fn sample(&mut self, client: usize, header: &Header, now: u64) {
+        if header.sequence.is_multiple_of(SAMPLE_EVERY)
+            && !self.clients[client].slow
+            && self.shared.counts(header.intended_ns)
+        {
             let key = (header.sender, header.sequence);
             let seen = self.outcome.samples.entry(key).or_insert((header.intended_ns, 0, 0));
             *seen = (seen.0, seen.1.max(now), seen.2 + 1);
@@ -160,7 +176,7 @@ impl Worker {
             self.joined(client, room, now);
         } else if let Some(count) = missed(text) {
             if let Some(receiver) = &mut self.clients[client].receiver {
-                receiver.told_missed(count, &mut self.outcome.ledger.sums);
+                receiver.told_missed(count, &mut self.outcome.sums);
             }
         } else if text.starts_with("Server is full") {
             self.outcome.connections.refused += 1;
@@ -169,12 +185,20 @@ impl Worker {
 
     /// The server has closed the connection.
     fn ended(&mut self, client: usize) {
-        if self.shared.stage() < Stage::Stop {
+        let Client { state, comes_back, .. } = self.clients[client];
+        if state >= State::Greeted && self.shared.stage() < Stage::Stop {
             self.outcome.connections.closed_by_server += 1;
         }
         self.hang_up(client);
-        self.give_up(client);
+        if state < State::Greeted || (state < State::Seated && !comes_back) {
+            self.give_up(client, "the server closed it before the client was in its room");
+        }
     }
+}
+
+/// When a message was due and when it was sent.
+fn times_of(header: &Header) -> (u64, u64) {
+    (header.intended_ns, header.sent_ns)
 }
 
 /// How many messages a notice says were missed.

@@ -5,11 +5,12 @@ use std::io::{ErrorKind, Write};
 use std::sync::atomic::Ordering;
 
 use super::{Stage, State, Worker};
+use crate::ledger::SentBy;
 use crate::message::Header;
 use crate::scenario::{Arrivals, Text};
 use crate::schedule::{Plan as SchedulePlan, Schedule, now_ns};
 
-/// What bots say.
+/// What bots say, one after the other.
 const SENTENCES: &[&str] = &[
     "good morning everyone!",
     "has anybody tried the new tea place by the station?",
@@ -35,8 +36,8 @@ pub(super) struct Sender {
     /// Its number in messages; another one after it has come back.
     pub(super) id: u32,
     pub(super) room: u32,
-    /// Its next message that counts.
-    pub(super) next: u32,
+    /// Its messages that count.
+    pub(super) sent: SentBy,
     /// Its next message that does not.
     warm_up: u32,
     schedule: Schedule,
@@ -53,20 +54,20 @@ impl Worker {
             rate: scenario.rate,
             burst: scenario.burst,
             seed: scenario.seed,
-            senders: self.shared.senders,
+            senders: self.plan.senders(),
         };
         let sender = Sender {
             client,
             id: number,
             room,
-            next: 0,
+            sent: SentBy::default(),
             warm_up: 0,
-            schedule: plan.schedule(number % self.shared.senders.max(1)),
+            schedule: plan.schedule(number % self.plan.senders().max(1)),
             window: if scenario.arrivals == Arrivals::Window { scenario.window } else { 0 },
         };
         self.clients[client].sender = Some(self.senders.len());
         self.senders.push(sender);
-        if self.started {
+        if self.stage >= Stage::Send {
             // It goes on where its schedule is by now.
             self.start_sender(self.senders.len() - 1, now_ns());
         }
@@ -102,7 +103,7 @@ impl Worker {
             if at >= until || self.shared.stage() != Stage::Send {
                 continue;
             }
-            self.say(sender, at);
+            self.say(sender, at, now);
             if self.senders[sender].window == 0
                 && let Some(next) = self.senders[sender].schedule.next()
             {
@@ -128,27 +129,25 @@ impl Worker {
             return;
         }
         for _ in 0..count {
-            self.say(sender, now);
+            self.say(sender, now, now);
         }
         self.flush(client);
     }
 
-    /// Puts the sender's next message into its client's outgoing bytes.
-    fn say(&mut self, index: usize, intended_ns: u64) {
+    /// Puts the sender's next message into its client's outgoing bytes, to be sent at once.
+    fn say(&mut self, index: usize, intended_ns: u64, sent_ns: u64) {
         let counts = self.shared.counts(intended_ns);
-        self.outcome.ledger.sums.offered += u64::from(counts);
+        self.outcome.sums.offered += u64::from(counts);
         let sender = &mut self.senders[index];
         let client = &mut self.clients[sender.client];
         if client.state != State::Seated {
             return;
         }
-        let sent_ns = now_ns();
-        let next = if counts { &mut sender.next } else { &mut sender.warm_up };
-        let sequence = std::mem::replace(next, *next + 1);
+        let sequence = if counts { sender.sent.count() } else { sender.warm_up };
         if self.shared.scenario.text == Text::Chatter {
-            let sentence = SENTENCES[(self.random.next_u64() % SENTENCES.len() as u64) as usize];
-            client.out.extend_from_slice(sentence.as_bytes());
+            client.out.extend_from_slice(SENTENCES[self.sentence % SENTENCES.len()].as_bytes());
             client.out.push(b'\n');
+            self.sentence += 1;
         } else {
             let header = Header {
                 run: self.shared.run,
@@ -163,8 +162,14 @@ impl Worker {
         }
         self.tick.sent += 1;
         if counts {
-            self.outcome.ledger.sums.sent += 1;
-            self.outcome.times.lag.saturating_record(sent_ns.saturating_sub(intended_ns));
+            sender.sent.add(sent_ns);
+            self.outcome.sums.sent += 1;
+            if sender.window == 0 {
+                self.outcome.times.lag.saturating_record(sent_ns.saturating_sub(intended_ns));
+            }
+        } else {
+            sender.warm_up += 1;
+            self.outcome.sums.warm_up += 1;
         }
     }
 

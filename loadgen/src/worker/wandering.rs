@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Stage, State, Worker};
+use crate::plan::Part;
 use crate::scenario::Scenario;
 use crate::schedule::Random;
 
@@ -33,8 +34,8 @@ struct Happening {
 }
 
 impl Happening {
-    fn new(per_second: f64, workers: u32) -> Self {
-        Self { per_second: per_second / f64::from(workers), next_ns: u64::MAX }
+    fn new(per_second: f64, part: Part) -> Self {
+        Self { per_second: per_second / f64::from(part.of), next_ns: u64::MAX }
     }
 
     /// How often it has happened up to `now`.
@@ -56,12 +57,12 @@ impl Happening {
 }
 
 impl Wander {
-    pub(super) fn new(scenario: &Scenario, workers: u32) -> Self {
+    pub(super) fn new(scenario: &Scenario, part: Part) -> Self {
         let slow = f64::from(scenario.slow_bytes_per_second) * SLOW_EVERY_NS as f64 / 1e9;
         Self {
-            churn: Happening::new(scenario.churn_per_second, workers),
-            joins: Happening::new(scenario.joins_per_second, workers),
-            renames: Happening::new(scenario.renames_per_second, workers),
+            churn: Happening::new(scenario.churn_per_second, part),
+            joins: Happening::new(scenario.joins_per_second, part),
+            renames: Happening::new(scenario.renames_per_second, part),
             next_slow_ns: 0,
             slow_bytes: slow as usize,
             herds_left: scenario.herds,
@@ -75,8 +76,8 @@ impl Wander {
 
 impl Worker {
     /// Has happen what is due.
-    pub(super) fn wander(&mut self, now: u64, stage: Stage) {
-        if stage != Stage::Send || now < self.shared.send_from.load(Ordering::Relaxed) {
+    pub(super) fn wander(&mut self, now: u64) {
+        if self.stage != Stage::Send || now < self.shared.send_from.load(Ordering::Relaxed) {
             return;
         }
         for _ in 0..self.wander.churn.due(now, &mut self.random) {
@@ -116,7 +117,7 @@ impl Worker {
     }
 
     fn move_one(&mut self) {
-        let rooms = self.shared.plan.lock().expect("no thread has died").rooms();
+        let rooms = self.plan.rooms();
         let Some(client) = self.pick().filter(|_| rooms > 1) else { return };
         let seat = self.clients[client].seat.as_mut().expect("who is seated has a seat");
         let other = (self.random.next_u64() % u64::from(rooms - 1)) as u32;
@@ -137,7 +138,9 @@ impl Worker {
         }
         self.wander.herds_left -= 1;
         for client in 0..self.clients.len() {
-            if let Some(stream) = &self.clients[client].stream {
+            let who = &mut self.clients[client];
+            who.broken_ns = now;
+            if let Some(stream) = &who.stream {
                 // Reset, so that no port has to wait before it is used again.
                 let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             }
@@ -149,40 +152,32 @@ impl Worker {
     /// A sender that comes back counts its messages anew, as another one.
     fn retire_sender(&mut self, client: usize) {
         let Some(old) = self.clients[client].sender.take() else { return };
-        let sender = &self.senders[old];
-        self.outcome.sent.insert((sender.room, sender.id), sender.next);
-        let id = sender.id + self.shared.senders;
+        let sender = &mut self.senders[old];
+        let sent = std::mem::take(&mut sender.sent);
+        self.outcome.sent.insert((sender.room, sender.id), sent);
+        let id = sender.id + self.plan.senders();
         self.due.retain(|std::cmp::Reverse((_, sender))| *sender != old);
         if let Some(seat) = &mut self.clients[client].seat {
             seat.sender = Some(id);
         }
     }
 
-    /// Chooses who reads slowly.
-    pub(super) fn choose_slow(&mut self) {
-        let share = self.shared.scenario.slow_share;
-        let count = (share * self.clients.len() as f64).round() as usize;
-        // From the end, because the first in a room speak.
-        for client in self.clients.iter_mut().rev().take(count) {
-            client.slow = true;
-        }
-    }
-
     /// Whether the client does not read when it could.
     pub(super) fn is_withholding(&self, client: usize) -> bool {
         let who = &self.clients[client];
-        who.slow && who.state == State::Seated && self.shared.stage() == Stage::Send
+        who.slow && who.state == State::Seated && self.stage == Stage::Send
     }
 
     /// Has slow readers read their share, and all there is once sending is over.
-    pub(super) fn read_slow(&mut self, now: u64, stage: Stage) {
+    pub(super) fn read_slow(&mut self, now: u64) {
         if self.shared.scenario.slow_share == 0.0 || now < self.wander.next_slow_ns {
             return;
         }
         self.wander.next_slow_ns = now + SLOW_EVERY_NS;
         for client in 0..self.clients.len() {
-            if self.clients[client].slow && self.clients[client].state == State::Seated {
-                match stage {
+            let who = &self.clients[client];
+            if who.slow && who.state == State::Seated {
+                match self.stage {
                     Stage::Send if self.wander.slow_bytes > 0 => {
                         self.receive_once(client, self.wander.slow_bytes);
                     }
