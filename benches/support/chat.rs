@@ -91,7 +91,7 @@ impl Chat {
 
     /// Brings what one shard has for others; whether it had anything.
     #[inline]
-    fn post(&mut self, from: usize) -> bool {
+    pub(crate) fn post(&mut self, from: usize) -> bool {
         let mut any = false;
         for to in 0..self.cores.len() {
             let shard = |index| ShardId(u16::try_from(index).expect("a shard"));

@@ -2,6 +2,7 @@
 //! what the tests need and runs every check there is, in the order in which failures are cheapest.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to its terminal")]
 
+mod icount;
 mod packages;
 mod programs;
 mod python;
@@ -9,6 +10,7 @@ mod steps;
 
 use std::process::ExitCode;
 
+use icount::Purpose;
 use steps::{STEPS, Step};
 
 /// What `cargo xtask` alone and `--help` say.
@@ -19,6 +21,8 @@ Usage:
   cargo xtask test            install what the tests need, then run every step below
   cargo xtask test NAME...    run only these steps
   cargo xtask test --list     show the steps and the commands behind them
+  cargo xtask icount          count the instructions of the hot path, compare with the baseline
+  cargo xtask icount --bless  count them, and make them the baseline
   cargo xtask --help          show this
 ";
 
@@ -34,6 +38,8 @@ enum Request {
     List,
     /// Run these steps, in this order.
     Test(Vec<&'static Step>),
+    /// Count instructions.
+    Icount(Purpose),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +55,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::Test(chosen)) => steps::run(&chosen),
+        Ok(Request::Icount(purpose)) => match icount::run(purpose) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("{why}");
+                ExitCode::FAILURE
+            }
+        },
         Err(message) => {
             eprintln!("{message}\n\n{USAGE}");
             ExitCode::from(EXIT_USAGE)
@@ -63,9 +76,19 @@ fn parse(args: &[&str]) -> Result<Request, String> {
     if args.iter().any(|arg| matches!(*arg, "-h" | "--help" | "help")) {
         return Ok(Request::Help);
     }
-    if *chore != "test" {
-        return Err(format!("There is no chore called `{chore}`."));
+    match *chore {
+        "test" => parse_test(rest),
+        "icount" => match rest {
+            [] => Ok(Request::Icount(Purpose::Compare)),
+            ["--bless"] => Ok(Request::Icount(Purpose::Bless)),
+            _ => Err(format!("`cargo xtask icount` knows `--bless`, not `{}`.", rest.join(" "))),
+        },
+        _ => Err(format!("There is no chore called `{chore}`.")),
     }
+}
+
+/// The same for what comes after `test`.
+fn parse_test(rest: &[&str]) -> Result<Request, String> {
     if rest == ["--list"] {
         return Ok(Request::List);
     }
@@ -108,11 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn the_baseline_is_only_rewritten_when_asked_to() {
+        assert_eq!(parse(&["icount"]), Ok(Request::Icount(Purpose::Compare)));
+        assert_eq!(parse(&["icount", "--bless"]), Ok(Request::Icount(Purpose::Bless)));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (args, culprit) in [
             (&["tset"][..], "tset"),
             (&["test", "--lists"], "--lists"),
             (&["test", "fmt", "clipy"], "clipy"),
+            (&["icount", "--blest"], "--blest"),
         ] {
             let message = parse(args).expect_err("a mistake was accepted");
             assert!(message.contains(culprit), "{message}");

@@ -33,6 +33,7 @@ const NEEDED: &[Needed] = &[
     needed("strace", "strace", "makes accept fail on purpose"),
     needed("nc", "netcat-openbsd", "a real client"),
     needed("telnet", "telnet", "a real client that negotiates"),
+    needed("valgrind", "valgrind", "counts instructions"),
     // Debian has Python in one package and what its virtual environments need in another.
     Needed {
         probe: &["-c", "import ensurepip, venv"],

@@ -1,16 +1,16 @@
 //! A virtual environment under `target/` with the Python packages that the tests use.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::programs::succeed;
+use crate::programs::{succeed, target_folder};
 
 /// The packages, each with its version, and what the tests import of it.
 const PACKAGES: &[(&str, &str)] = &[("hdrhistogram==0.10.8", "hdrh.log")];
 
 /// Makes the environment and fills it, unless everything is there.
 pub(crate) fn install_missing() -> Result<(), String> {
-    let folder = folder()?;
+    let folder = target_folder()?.join("python");
     let python = folder.join("bin/python");
     if PACKAGES.iter().all(|(_, import)| has(&python, import)) {
         println!("All there: {}", names());
@@ -38,13 +38,6 @@ pub(crate) fn install_line() -> String {
 
 fn names() -> String {
     PACKAGES.iter().map(|it| it.0).collect::<Vec<_>>().join(" ")
-}
-
-/// Where the tests look for it: beside the folder `debug` that we run from.
-fn folder() -> Result<PathBuf, String> {
-    let us = std::env::current_exe().map_err(|e| format!("where this program is: {e}"))?;
-    let target = us.parent().and_then(Path::parent);
-    target.map(|it| it.join("python")).ok_or_else(|| format!("{} is nowhere", us.display()))
 }
 
 /// Whether this Python is there and can import that.

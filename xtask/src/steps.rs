@@ -1,12 +1,12 @@
 //! The steps of `cargo xtask test`: one list, run in order, stopped at the first failure.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::programs::succeed;
-use crate::{packages, python};
+use crate::icount::Purpose;
+use crate::programs::{cargo, succeed};
+use crate::{icount, packages, python};
 
 /// One check, with the name under which it can be run alone.
 #[derive(Debug, PartialEq)]
@@ -33,14 +33,16 @@ enum Action {
     /// A command line of `cargo` whose subcommand is no part of the toolchain and is left out when
     /// its program is missing.
     CargoPlugin { program: &'static str, line: &'static str },
+    /// Count the instructions of the hot path.
+    Icount,
 }
 
 /// How a step ended when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
+pub(crate) enum Outcome {
     /// It was run and found nothing wrong.
     Passed,
-    /// It was left out because an optional program is missing.
+    /// It could say nothing here, because something optional is missing or another than it needs.
     Skipped,
 }
 
@@ -85,6 +87,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "bench",
         what: "the benches build",
         action: Action::Cargo("bench --locked --workspace --no-run"),
+    },
+    Step {
+        name: "icount",
+        what: "the hot path takes no more instructions than it did",
+        action: Action::Icount,
     },
     Step {
         name: "deny",
@@ -174,6 +181,7 @@ impl Step {
                 }
                 succeed(cargo.args(line.split(' ')))?;
             }
+            Action::Icount => return icount::run(Purpose::Compare),
         }
         Ok(Outcome::Passed)
     }
@@ -185,19 +193,9 @@ impl Step {
             Action::Python => python::install_line(),
             Action::Cargo(line) | Action::CargoPlugin { line, .. } => format!("cargo {line}"),
             Action::CargoDoc(line) => format!("RUSTDOCFLAGS='-D warnings' cargo {line}"),
+            Action::Icount => "cargo xtask icount".to_owned(),
         }
     }
-}
-
-/// The cargo that runs this chore, so that the steps use the same toolchain, in the repository's
-/// root whatever directory the chore was called from.
-fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    if let Some(root) = manifest_dir.as_deref().and_then(|dir| dir.parent()) {
-        cargo.current_dir(root);
-    }
-    cargo
 }
 
 #[cfg(test)]

@@ -1,0 +1,94 @@
+//! Running the bench `icount` under callgrind, case by case.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use serde_json::Value;
+
+use crate::programs::{answer, cargo, target_folder};
+
+/// Each case and its instructions for one operation, in the bench's order.
+pub(crate) type Counts = Vec<(String, f64)>;
+
+/// The bench, in `Cargo.toml`.
+const BENCH: &str = "icount";
+/// With `--workspace`, the crates it is built of are those of the step `bench`.
+const BUILD: &str = "bench --locked --workspace --no-run --bench icount \
+                     --message-format=json-render-diagnostics";
+/// The bench's function outside of which nothing is counted.
+const COUNTED: &str = "icount::counted*";
+
+/// Builds the bench and counts all its cases.
+pub(crate) fn count_all() -> Result<Counts, String> {
+    let messages = answer(cargo().args(BUILD.split(' ')).stderr(Stdio::inherit()))?;
+    let bench = executable(&messages).ok_or_else(|| format!("cargo built no bench {BENCH}"))?;
+    let profiles = target_folder()?.join(BENCH);
+    fs::create_dir_all(&profiles).map_err(|error| format!("{}: {error}", profiles.display()))?;
+    let cases = answer(Command::new(&bench).arg("--list"))?;
+    cases.lines().map(|case| Ok((case.to_owned(), count(&bench, case, &profiles)?))).collect()
+}
+
+/// Instructions of one operation. To the tenth: what is behind that is chance.
+fn count(bench: &Path, case: &str, profiles: &Path) -> Result<f64, String> {
+    let profile = profiles.join(format!("{case}.callgrind"));
+    let operations = answer(
+        Command::new("valgrind")
+            .args(["--tool=callgrind", &format!("--toggle-collect={COUNTED}")])
+            .arg(format!("--callgrind-out-file={}", profile.display()))
+            .args([bench.as_os_str(), case.as_ref()])
+            // The environment's size moves the stack, and a short `memcmp` near the end of a page
+            // takes another way; GLIBC_TUNABLES can make libc choose other functions altogether.
+            .env_clear()
+            .envs(env::var_os("PATH").map(|path| ("PATH", path))),
+    )?;
+    let text =
+        fs::read_to_string(&profile).map_err(|error| format!("{}: {error}", profile.display()))?;
+    match (total(&text), operations.trim().parse::<u64>()) {
+        (Some(total @ 1..), Ok(operations @ 1..)) => {
+            Ok((total as f64 * 10.0 / operations as f64).round() / 10.0)
+        }
+        _ => Err(format!("{case} counted nothing: is there still a function {COUNTED}?")),
+    }
+}
+
+/// The executable among what cargo says it has built.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages
+        .filter(|message| message["target"]["name"] == BENCH)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// The sum at the end of callgrind's output.
+fn total(profile: &str) -> Option<u64> {
+    profile.lines().find_map(|line| line.strip_prefix("totals: "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_not_the_summary_nor_a_line_of_the_profile() {
+        let profile = "events: Ir\nsummary: 11\n\nfn=(1) totals\n5 9\n\ntotals: 7195632\n";
+        assert_eq!(total(profile), Some(7_195_632));
+        assert_eq!(total("summary: 11\nfn=(1) totals: 12\n"), None);
+        assert_eq!(total("totals: many\n"), None);
+    }
+
+    #[test]
+    fn the_executable_is_that_of_the_bench() {
+        let messages = concat!(
+            "not JSON\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"hubbub"},"executable":"/t/hubbub"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"icount"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"icount"},"executable":"/t/icount"}"#,
+            "\n",
+        );
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/icount")));
+        assert_eq!(executable("{}\n"), None);
+    }
+}
