@@ -138,7 +138,7 @@ impl Worker {
                     self.seated(client, now);
                 }
             }
-            State::Closed | State::Connecting | State::Greeted | State::Seated => {}
+            _ => {}
         }
     }
 

@@ -140,6 +140,8 @@ enum State {
     Joining,
     /// Where it should be.
     Seated,
+    /// Has said that it goes, and reads what is still on its way.
+    Leaving,
 }
 
 /// One client.
@@ -375,12 +377,11 @@ impl Worker {
     fn finish(&mut self) {
         self.end_second(now_ns() + SECOND_NS);
         for client in &mut self.clients {
-            if client.state == State::Seated
-                && let Some(mut receiver) = client.receiver.take()
-            {
+            let Some(mut receiver) = client.receiver.take() else { continue };
+            if client.state == State::Seated {
                 receiver.stay();
-                self.outcome.receivers.push(receiver);
             }
+            self.outcome.receivers.push(receiver);
         }
         for sender in self.senders.drain(..).filter(|sender| sender.sent.count() > 0) {
             self.outcome.sent.insert((sender.room, sender.id), sender.sent);

@@ -186,6 +186,11 @@ impl Worker {
     /// The server has closed the connection.
     fn ended(&mut self, client: usize) {
         let Client { state, comes_back, .. } = self.clients[client];
+        if state == State::Leaving {
+            self.hang_up(client);
+            self.waiting.push_back(client);
+            return;
+        }
         if state >= State::Greeted && self.shared.stage() < Stage::Stop {
             self.outcome.connections.closed_by_server += 1;
         }

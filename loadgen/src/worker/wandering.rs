@@ -82,7 +82,7 @@ impl Worker {
         }
         for _ in 0..self.wander.churn.due(now, &mut self.random) {
             if let Some(client) = self.pick() {
-                self.replace(client);
+                self.leave(client);
             }
         }
         for _ in 0..self.wander.joins.due(now, &mut self.random) {
@@ -98,27 +98,30 @@ impl Worker {
         self.herd(now);
     }
 
-    /// A client that is seated and does not speak.
+    /// A client that is seated, reads all it gets, and has had its say.
     fn pick(&mut self) -> Option<usize> {
         let count = self.clients.len() as u64;
         (0..PICK_TRIES).find_map(|_| {
             let client = (self.random.next_u64() % count) as usize;
             let who = &self.clients[client];
-            let free = who.state == State::Seated && who.sender.is_none() && !who.slow;
+            let free = who.state == State::Seated && !who.slow && who.out.is_empty();
             free.then_some(client)
         })
     }
 
-    /// The client goes, and another one comes in its place.
-    fn replace(&mut self, client: usize) {
-        self.hang_up(client);
-        self.clients[client].comes_back = true;
-        self.waiting.push_back(client);
+    /// The client goes as people do, and another one comes in its place when it has gone.
+    fn leave(&mut self, client: usize) {
+        self.retire_sender(client);
+        let who = &mut self.clients[client];
+        (who.state, who.comes_back) = (State::Leaving, true);
+        who.out.extend_from_slice(b"/quit\n");
+        self.flush(client);
     }
 
     fn move_one(&mut self) {
         let rooms = self.plan.rooms();
         let Some(client) = self.pick().filter(|_| rooms > 1) else { return };
+        self.retire_sender(client);
         let seat = self.clients[client].seat.as_mut().expect("who is seated has a seat");
         let other = (self.random.next_u64() % u64::from(rooms - 1)) as u32;
         seat.room = if other >= seat.room { other + 1 } else { other };
@@ -145,7 +148,9 @@ impl Worker {
                 let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             }
             self.retire_sender(client);
-            self.replace(client);
+            self.hang_up(client);
+            self.clients[client].comes_back = true;
+            self.waiting.push_back(client);
         }
     }
 

@@ -1,0 +1,110 @@
+//! Every built-in scenario against the real server, on a small scale: it runs to its end, the
+//! server keeps what the scenario promises, and the accounts add up.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::{env, fs};
+
+use loadgen::result::RunResult;
+use loadgen::run::{Options, run};
+use loadgen::scenario::{BUILT_IN, Placement, Scenario, Text};
+use loadgen::spawn::{self, Server};
+
+const SHARDS: u16 = 2;
+
+/// The server that was built with the tests: beside their folder.
+fn program() -> PathBuf {
+    let mut program: PathBuf = env::current_exe().expect("our own path");
+    program.pop();
+    program.set_file_name("hubbub");
+    program
+}
+
+fn small(name: &str) -> Scenario {
+    let full = Scenario::built_in(name).expect("it is built in");
+    Scenario {
+        connections: full.connections.min(60),
+        rooms: full.rooms.min(6),
+        rate: full.rate.min(200.0),
+        churn_per_second: full.churn_per_second.min(30.0),
+        warm_up_seconds: full.warm_up_seconds.min(0.2),
+        measure_seconds: 1.0,
+        ..full
+    }
+}
+
+fn measure(scenario: &Scenario) -> RunResult {
+    let options = spawn::Options { program: Some(program()), shards: SHARDS, ..Default::default() };
+    let server = Server::start(&options).expect("the server was built with the tests");
+    let options = Options {
+        address: server.address(),
+        shards: SHARDS,
+        pid: Some(server.pid()),
+        cpus: vec![],
+        processes: None,
+    };
+    let mut result =
+        run(scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("it runs");
+    result.counted(server.stop().expect("it stops").counts());
+    result
+}
+
+#[test]
+fn every_scenario_runs_and_its_accounts_add_up() {
+    for (name, _) in BUILT_IN {
+        let scenario = small(name);
+        let result = measure(&scenario);
+        assert_eq!(result.failures, Vec::<String>::new(), "{name}: {:?}", result.messages);
+        let (messages, times) = (&result.messages, &result.times);
+        assert_eq!(messages.expected, messages.delivered + messages.lost, "{name}");
+        assert_eq!(result.connections.failed, 0, "{name}: {:?}", result.connect_error);
+        assert_eq!(times.greeting.len(), result.connections.opened, "{name}: all are greeted");
+        let speaks = scenario.rate > 0.0 && scenario.text == Text::Measured;
+        assert_eq!(messages.delivered > 0, speaks, "{name}: {messages:?}");
+        let opened = u64::from(scenario.connections);
+        let comes_back = scenario.churn_per_second > 0.0 || scenario.herds > 0;
+        if comes_back {
+            assert!(result.connections.opened > opened, "{name}: nobody came back");
+        } else if scenario.placement == Placement::Any {
+            assert_eq!(result.connections.opened, opened, "{name}");
+        }
+        let herd = u64::from(scenario.herds) * opened;
+        assert_eq!(times.comeback.len(), herd, "{name}: all that broke came back");
+        assert_eq!(times.slow.is_empty(), scenario.slow_share == 0.0, "{name}");
+        let intervals: u64 = result.intervals.iter().map(|(_, it)| it.times().len()).sum();
+        assert_eq!(intervals, times.delivery.len(), "{name}: the seconds make the whole");
+    }
+}
+
+#[test]
+fn processes_together_find_what_one_does() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("processes");
+    let _ = fs::remove_dir_all(&folder);
+    let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["fanout", "--spawn", "--procs", "3", "--connections", "50", "--rooms", "4"])
+        .args(["--rate", "200", "--seconds", "1", "--cpus", "0", "--server"])
+        .arg(program())
+        .arg("--out")
+        .arg(&folder)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Whether the machine was quiet enough is not the question.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    let text = fs::read_to_string(folder.join("run.json")).expect("a report");
+    let run: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let messages = &run["messages"];
+    let count = |what: &str| messages[what].as_u64().expect("a count");
+    assert_eq!(run["failures"], serde_json::json!([]), "{said}");
+    assert!(count("sent") > 50, "{messages}");
+    assert_eq!((count("lost"), count("delivered")), (0, count("expected")));
+    assert_eq!(run["times"]["delivery"]["count"].as_u64(), Some(count("delivered")));
+    assert_eq!(run["times"]["greeting"]["count"], 50);
+    let said = run["server"]["counted"]["said"].as_u64();
+    assert_eq!(said, Some(count("sent") + count("warm_up")));
+    let threads = run["generator"]["threads"].as_array().expect("threads");
+    let loading = threads.iter().filter_map(|thread| thread["name"].as_str());
+    let loading = loading.filter(|name| name.starts_with("load-")).count();
+    assert_eq!(loading, 3, "{threads:?}");
+}
