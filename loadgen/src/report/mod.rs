@@ -2,20 +2,21 @@
 
 mod axis;
 mod environment;
-mod figures;
+pub(crate) mod figures;
 mod format;
 mod hdr;
 mod html;
 mod json;
 mod plots;
 mod plots_timeline;
+pub(crate) mod recorded;
 mod tables;
 mod terminal;
 mod timeline;
 
 #[cfg(test)]
 #[path = "../../tests/fixture/mod.rs"]
-mod fixture;
+pub(crate) mod fixture;
 
 use std::path::Path;
 use std::{fs, io};
@@ -25,6 +26,11 @@ pub use figures::{Figures, ServerFigures};
 pub use terminal::print;
 
 use crate::result::RunResult;
+
+/// Everything known of a run.
+pub(crate) const RUN_FILE: &str = "run.json";
+/// Where it took place.
+const ENVIRONMENT_FILE: &str = "env.json";
 
 /// Refuses a folder that exists, because a report never replaces another one. Worth asking before
 /// a long run too.
@@ -57,8 +63,8 @@ pub fn write(result: &RunResult, folder: &Path) -> io::Result<()> {
         ("timeline.svg", plots_timeline::timeline(result)),
     ];
     let mut files: Vec<(String, String)> = vec![
-        ("run.json".to_owned(), json::run(result)?),
-        ("env.json".to_owned(), json::pretty(&environment)?),
+        (RUN_FILE.to_owned(), json::run(result)?),
+        (ENVIRONMENT_FILE.to_owned(), json::pretty(&environment)?),
         ("run.hlog".to_owned(), hdr::interval_log(result)?),
         ("timeline.csv".to_owned(), timeline::csv(&result.timeline)),
     ];
