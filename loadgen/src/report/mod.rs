@@ -10,6 +10,7 @@ mod json;
 mod plots;
 mod plots_timeline;
 pub(crate) mod recorded;
+mod settings;
 mod tables;
 mod terminal;
 mod timeline;
@@ -65,6 +66,7 @@ pub fn write(result: &RunResult, folder: &Path) -> io::Result<()> {
     let mut files: Vec<(String, String)> = vec![
         (RUN_FILE.to_owned(), json::run(result)?),
         (ENVIRONMENT_FILE.to_owned(), json::pretty(&environment)?),
+        ("scenario.toml".to_owned(), settings::file(&result.scenario)),
         ("run.hlog".to_owned(), hdr::interval_log(result)?),
         ("timeline.csv".to_owned(), timeline::csv(&result.timeline)),
     ];
@@ -91,4 +93,24 @@ pub fn write(result: &RunResult, folder: &Path) -> io::Result<()> {
 /// What went wrong, and with what.
 fn about(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn a_report_has_the_scenario_to_run_it_again() {
+        let folder = std::env::temp_dir().join(format!("loadgen-again-{}", std::process::id()));
+        let mut result = fixture::named("mixed");
+        result.scenario.rate = 12.5;
+        write(&result, &folder).expect("a report");
+        let text = fs::read_to_string(folder.join("scenario.toml")).expect("a scenario");
+        let page = fs::read_to_string(folder.join("report.html")).expect("a page");
+        fs::remove_dir_all(&folder).expect("removed");
+        assert_eq!(Scenario::parse(&text), Ok(result.scenario));
+        assert!(page.contains(&html::escape(&text)), "the page shows another one");
+        assert!(page.contains("href=\"scenario.toml\""), "the page has no link to it");
+    }
 }

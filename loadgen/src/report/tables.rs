@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::environment::Environment;
 use super::figures::{Figures, PERCENTILES, ServerFigures, meaning, quantile};
-use super::format;
 use super::html::escape;
+use super::{format, settings};
 use crate::result::{RunResult, ServerUse, ThreadUse};
-use crate::scenario::{KEYS, Scenario};
+use crate::scenario::Scenario;
 
 /// A table of names and values; the latter are escaped, the former are ours.
 fn pairs(rows: &[(&str, String)]) -> String {
@@ -159,13 +159,11 @@ fn threads(threads: &[ThreadUse], seconds: f64) -> String {
 
 /// The effective settings, as a file to run again.
 pub(crate) fn scenario(scenario: &Scenario) -> String {
-    let settings = serde_json::to_value(scenario).expect("settings are plain values");
-    let mut text = String::from("<pre>");
-    for key in KEYS {
-        let _ = writeln!(text, "{key} = {}", escape(&settings[key].to_string()));
-    }
-    text + "</pre>\n<p class=\"note\">All settings, flags included. Saved as a file, this runs \
-            again.</p>\n"
+    let text = escape(&settings::file(scenario));
+    format!(
+        "<pre>{text}</pre>\n<p class=\"note\">All settings, flags included: \
+         <code>loadgen scenario.toml</code> runs it again.</p>\n"
+    )
 }
 
 /// Where the run took place.
@@ -197,6 +195,7 @@ pub(crate) fn files(names: &[String]) -> String {
             Some((_, "json")) => "everything known of the run",
             Some((_, "hlog")) => "whole distributions: merge and compare these",
             Some((_, "hgrm")) => "percentiles as text, for plotters",
+            Some((_, "toml")) => "the settings, to run it again",
             Some((_, "csv")) => "the seconds, for spreadsheets",
             _ => "the plot",
         };
