@@ -11,7 +11,7 @@ pub mod result;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
-pub mod search;
+pub mod series;
 pub mod spawn;
 pub mod statistics;
 pub mod worker;

@@ -7,7 +7,10 @@ mod format;
 mod hdr;
 mod html;
 mod json;
+mod overview;
+mod overview_page;
 mod plots;
+mod plots_rates;
 mod plots_timeline;
 pub(crate) mod recorded;
 mod settings;
@@ -24,7 +27,8 @@ use std::{fs, io};
 
 pub use environment::Environment;
 pub use figures::{Figures, ServerFigures};
-pub use terminal::print;
+pub use overview::{Overview, Row, Verdict, write_overview};
+pub use terminal::{print, print_head, print_row};
 
 use crate::result::RunResult;
 
@@ -83,6 +87,11 @@ pub fn write(result: &RunResult, folder: &Path) -> io::Result<()> {
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
     let parts = html::Parts { result, environment: &environment, plots: svgs, names };
     files.push(("report.html".to_owned(), html::page(&parts)));
+    write_files(folder, files)
+}
+
+/// Writes files, given by name and text.
+fn write_files(folder: &Path, files: Vec<(String, String)>) -> io::Result<()> {
     for (name, text) in files {
         let file = folder.join(name);
         fs::write(&file, text).map_err(|e| about(&file, &e))?;

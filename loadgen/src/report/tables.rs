@@ -192,10 +192,12 @@ pub(crate) fn files(names: &[String]) -> String {
     for name in names {
         let what = match name.rsplit_once('.') {
             Some((_, "json")) if name.starts_with("env") => "where the run took place",
+            Some((_, "json")) if name.starts_with("sweep") => "the table, for programs",
             Some((_, "json")) => "everything known of the run",
             Some((_, "hlog")) => "whole distributions: merge and compare these",
             Some((_, "hgrm")) => "percentiles as text, for plotters",
             Some((_, "toml")) => "the settings, to run it again",
+            Some((_, "csv")) if name.starts_with("sweep") => "the table, for spreadsheets",
             Some((_, "csv")) => "the seconds, for spreadsheets",
             _ => "the plot",
         };
