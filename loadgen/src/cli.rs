@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use clap::{Parser, Subcommand};
 use loadgen::run::{Options, Processes};
 use loadgen::scenario::{BUILT_IN, Placement, Scenario, Setting};
+use loadgen::series::Kind;
 use loadgen::spawn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -29,7 +30,14 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all is well, 1 the server broke a promise, 2 it could not be run, 3 it is invalid.
-A run is invalid when the generator or the machine, not the server, was the limit.";
+A run is invalid when the generator or the machine, not the server, was the limit. Several runs are
+as bad as the worst of them. Ctrl-C ends the present phase of a run and still accounts for all of
+it; no further run is made.
+
+Does a change make the server faster? Make five runs before and five after it, then compare:
+  loadgen fanout --spawn --repeat 5 --out before
+  loadgen fanout --spawn --repeat 5 --out after
+  loadgen compare before after";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -41,12 +49,16 @@ pub(crate) enum Verb {
         scenario: String,
     },
     /// Tell whether the runs in one folder differ from those in another.
+    ///
+    /// One run says little: the next one of the same server differs too. So a folder has several,
+    /// four at least, as `--repeat` leaves them, and the answer says how likely chance alone
+    /// would do as much. Invalid runs are left out.
     Compare {
         /// A folder of run folders, four at least.
         a: PathBuf,
         /// Another.
         b: PathBuf,
-        /// Compare runs of different scenarios too.
+        /// Compare runs of different scenarios, machines or builds too.
         #[arg(long)]
         force: bool,
     },
@@ -108,13 +120,25 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Settings of the scenario")]
     set: Vec<String>,
 
-    /// Run once at each of these rates.
-    #[arg(long, value_name = "RATES", value_delimiter = ',', conflicts_with = "search")]
-    pub(crate) sweep: Option<Vec<f64>>,
+    /// Run so many times, each into a folder of its own: what `compare` wants.
+    #[arg(long, value_name = "N", help_heading = "Several runs", conflicts_with_all = ["sweep",
+        "search"], value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Option<u32>,
+    /// Run once at each of these rates, such as 100,200,400.
+    #[arg(
+        long,
+        value_name = "RATES",
+        help_heading = "Several runs",
+        value_delimiter = ',',
+        conflicts_with = "search"
+    )]
+    sweep: Option<Vec<f64>>,
     /// Find the highest rate that keeps the 99th percentile under this, with nothing lost.
-    #[arg(long, value_name = "MICROSECONDS")]
-    pub(crate) search: Option<f64>,
-    /// Write a report to this folder, which must be new.
+    ///
+    /// Doubles the rate until it is too high, halves the interval, and repeats the answer.
+    #[arg(long, value_name = "MICROSECONDS", help_heading = "Several runs")]
+    search: Option<f64>,
+    /// Write a report to this folder, which must be new. Several runs have a folder each in it.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -168,6 +192,13 @@ impl RunArgs {
             settings.push((key.to_owned(), Setting::guess(value)));
         }
         Ok(settings)
+    }
+
+    /// The runs to make, if there are several.
+    pub(crate) fn series(&self) -> Option<Kind> {
+        let sweep = || self.sweep.clone().map(Kind::Sweep);
+        let search = || self.search.map(|p99_us| Kind::Search { p99_us });
+        self.repeat.map(Kind::Repeat).or_else(sweep).or_else(search)
     }
 
     /// The server to start.

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
+use loadgen::report::Verdict;
 use loadgen::result::RunResult;
 use loadgen::run::run;
 use loadgen::scenario::{BUILT_IN, Scenario};
+use loadgen::series::Series;
 use loadgen::spawn::Server;
-use loadgen::{compare, crew, report, search};
+use loadgen::{compare, crew, report};
 
 use cli::{Cli, RunArgs, Verb};
 
@@ -59,44 +61,62 @@ fn compare_folders(a: &Path, b: &Path, force: bool) -> Result<ExitCode, String> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs what is asked for: once, over rates, or in search of one.
+/// Runs what is asked for: once, or several times.
 fn load(args: &RunArgs) -> Result<ExitCode, String> {
     let scenario = args.scenario()?;
-    if let Some(folder) = &args.out {
-        report::must_be_new(folder).map_err(|e| e.to_string())?;
-    }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))
-        .map_err(|e| format!("cannot listen for Ctrl-C: {e}"))?;
+    let folder = args.out.as_deref();
+    folder.map_or(Ok(()), report::must_be_new).map_err(|e| e.to_string())?;
     args.check_descriptors(&scenario)?;
-    let server = args.spawn.then(|| Server::start(&args.server(&scenario))).transpose()?;
-    let options = args.options(&scenario, server.as_ref())?;
-    let mut once = |scenario: &Scenario| {
-        let mut live = live::Live::new(&scenario.name);
-        run(scenario, &options, &interrupted, &mut |progress| live.show(progress))
-    };
-    let mut result = match (&args.sweep, args.search) {
-        (Some(rates), _) => search::sweep(&scenario, rates, &mut once, &mut io::stdout())?,
-        (None, Some(p99_us)) => search::search(&scenario, p99_us, &mut once, &mut io::stdout())?,
-        (None, None) => once(&scenario)?,
-    };
-    if let Some(server) = server {
-        let stopped = server.stop().map_err(|e| format!("cannot stop the server: {e}"))?;
-        if args.sweep.is_none() && args.search.is_none() {
-            result.counted(stopped.counts());
+    // A run takes the first one back when it has ended its phase; the second one stays.
+    let (interrupted, enough) = (set_by_ctrl_c()?, set_by_ctrl_c()?);
+    let mut once = |scenario: &Scenario| once(args, scenario, &interrupted);
+    let verdict = match args.series() {
+        Some(kind) => {
+            let out = &mut io::stdout();
+            Series::new(&scenario, &mut once, &enough, folder, out).make(&kind)?
         }
-    }
-    report::print(&result, &mut io::stdout()).map_err(|e| format!("cannot print: {e}"))?;
-    if let Some(folder) = &args.out {
-        report::write(&result, folder).map_err(|e| e.to_string())?;
+        None => tell(&once(&scenario)?, folder)?,
+    };
+    if let Some(folder) = folder {
         println!("\nwritten to {}", folder.display());
     }
-    Ok(verdict(&result))
+    Ok(match verdict {
+        Verdict::Passed => ExitCode::SUCCESS,
+        Verdict::Failed => ExitCode::from(EXIT_FAILED),
+        Verdict::Invalid => ExitCode::from(EXIT_INVALID),
+    })
 }
 
-fn verdict(result: &RunResult) -> ExitCode {
-    if !result.invalid.is_empty() {
-        return ExitCode::from(EXIT_INVALID);
+/// One run, with a server of its own if it is to be started: what one run leaves behind in a server
+/// is no matter of the next.
+fn once(
+    args: &RunArgs,
+    scenario: &Scenario,
+    interrupted: &AtomicBool,
+) -> Result<RunResult, String> {
+    let server = args.spawn.then(|| Server::start(&args.server(scenario))).transpose()?;
+    let options = args.options(scenario, server.as_ref())?;
+    let mut live = live::Live::new(&scenario.name);
+    let mut result = run(scenario, &options, interrupted, &mut |progress| live.show(progress))?;
+    if let Some(server) = server {
+        let stopped = server.stop().map_err(|e| format!("cannot stop the server: {e}"))?;
+        result.counted(stopped.counts());
     }
-    if result.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+    Ok(result)
+}
+
+fn set_by_ctrl_c() -> Result<Arc<AtomicBool>, String> {
+    let flag = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&flag))
+        .map_err(|e| format!("cannot listen for Ctrl-C: {e}"))?;
+    Ok(flag)
+}
+
+/// Prints and writes the report of a single run.
+fn tell(result: &RunResult, folder: Option<&Path>) -> Result<Verdict, String> {
+    report::print(result, &mut io::stdout()).map_err(|e| format!("cannot print: {e}"))?;
+    if let Some(folder) = folder {
+        report::write(result, folder).map_err(|e| e.to_string())?;
+    }
+    Ok(Verdict::of(result))
 }

@@ -6,9 +6,11 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use crate::result::SCHEMA_VERSION;
+use crate::report::RUN_FILE;
+use crate::report::figures::PERCENTILES;
+use crate::report::recorded::{Place, Recorded, read};
 use crate::statistics::{SIGNIFICANCE, Shift, mann_whitney, median, shift};
 
 /// Below this many runs on a side no difference is significant.
@@ -17,9 +19,10 @@ pub const RUNS_MIN: usize = 4;
 /// Settings that do not change what a run does to a server.
 const SETTINGS_IGNORED: &[&str] = &["name", "description", "seed"];
 
-/// The percentiles that are compared, of each distribution.
+/// The percentiles that are compared, of each distribution, by the names that reports have for
+/// them.
 const TIMES: &[(&str, &[&str])] = &[
-    ("delivery", &["p50", "p99", "p999", "max"]),
+    ("delivery", &["p50", "p99", "p99_9"]),
     ("service", &["p50", "p99"]),
     ("completion", &["p50", "p99"]),
     ("connect", &["p50", "p99"]),
@@ -27,10 +30,10 @@ const TIMES: &[(&str, &[&str])] = &[
     ("join", &["p50", "p99"]),
 ];
 
-/// What is known of one run: its settings and its figures, by name.
+/// What is known of one run: under what conditions it was made, and its figures, by name.
 #[derive(Clone, Debug)]
 struct Run {
-    scenario: Value,
+    conditions: Map<String, Value>,
     is_valid: bool,
     is_failed: bool,
     figures: Vec<(Metric, f64)>,
@@ -98,8 +101,8 @@ pub enum Verdict {
     CannotTell,
 }
 
-/// Compares the runs in the folders below `a` and `b`; those of different scenarios only if `force`
-/// says so.
+/// Compares the runs in the folders below `a` and `b`; those of different scenarios, machines or
+/// builds only if `force` says so.
 ///
 /// # Errors
 /// A sentence when there is nothing to compare, or not with each other.
@@ -108,8 +111,8 @@ pub fn compare(a: &Path, b: &Path, force: bool) -> Result<Comparison, String> {
     let differences = differences(&a, &b);
     if !differences.is_empty() && !force {
         return Err(format!(
-            "these runs are of different scenarios, so a difference would say nothing; --force \
-             compares them all the same\n  {}",
+            "these runs are of different scenarios, machines or builds, so a difference would say \
+             nothing of the server; --force compares them all the same\n  {}",
             differences.join("\n  ")
         ));
     }
@@ -156,23 +159,22 @@ fn row(metric: &Metric, a: &Side, b: &Side) -> Option<Row> {
     Some(Row { metric: metric_name, median_a, median_b, change, p, verdict, unit: metric.unit })
 }
 
-/// In what the scenarios of all runs differ.
+/// In which conditions the runs differ.
 fn differences(a: &Side, b: &Side) -> Vec<String> {
-    let settings = |run: &Run| run.scenario.as_object().cloned().unwrap_or_default();
     let runs = || a.runs.iter().chain(&b.runs);
-    let keys: BTreeSet<String> =
-        runs().flat_map(|run| settings(run).keys().cloned().collect::<Vec<_>>()).collect();
+    let keys: BTreeSet<&String> = runs().flat_map(|run| run.conditions.keys()).collect();
     let values = |side: &Side, key: &str| {
-        let values = side.runs.iter().map(|run| run.scenario[key].to_string());
-        values.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" or ")
+        let value = |run: &Run| run.conditions.get(key).unwrap_or(&Value::Null).to_string();
+        let values: BTreeSet<String> = side.runs.iter().map(value).collect();
+        values.into_iter().collect::<Vec<_>>().join(" or ")
     };
     let same = |key: &str| {
-        let mut all = runs().map(|run| &run.scenario[key]);
+        let mut all = runs().map(|run| run.conditions.get(key));
         let first = all.next();
         all.all(|value| Some(value) == first)
     };
-    keys.iter()
-        .filter(|key| !SETTINGS_IGNORED.contains(&key.as_str()) && !same(key))
+    keys.into_iter()
+        .filter(|key| !same(key))
         .map(|key| format!("`{key}` is {} in A, {} in B", values(a, key), values(b, key)))
         .collect()
 }
@@ -180,13 +182,17 @@ fn differences(a: &Side, b: &Side) -> Vec<String> {
 impl Side {
     fn read(label: char, folder: &Path) -> Result<Self, String> {
         let cannot = |e| format!("cannot read {}: {e}", folder.display());
-        let mut files = vec![folder.join("run.json")];
+        let mut folders = vec![folder.to_owned()];
         for entry in fs::read_dir(folder).map_err(cannot)? {
-            files.push(entry.map_err(cannot)?.path().join("run.json"));
+            folders.push(entry.map_err(cannot)?.path());
         }
-        files.retain(|file| file.is_file());
-        files.sort();
-        let runs: Vec<Run> = files.iter().map(|file| Run::read(file)).collect::<Result<_, _>>()?;
+        folders.retain(|folder| folder.join(RUN_FILE).is_file());
+        folders.sort();
+        let read = |folder: &PathBuf| {
+            let (run, place) = read(folder)?;
+            Run::new(&run, &place).map_err(|e| format!("{}: {e}", folder.display()))
+        };
+        let runs: Vec<Run> = folders.iter().map(read).collect::<Result<_, _>>()?;
         let all = runs.len();
         if all == 0 {
             return Err(format!(
@@ -222,34 +228,24 @@ impl Side {
 }
 
 impl Run {
-    fn read(file: &Path) -> Result<Self, String> {
-        let text =
-            fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
-        let json: Value = serde_json::from_str(&text)
-            .map_err(|e| format!("{} is not a run: {e}", file.display()))?;
-        let version = json["schema_version"].as_u64();
-        if version != Some(u64::from(SCHEMA_VERSION)) {
-            return Err(format!(
-                "{} has schema version {}, this program reads {SCHEMA_VERSION}",
-                file.display(),
-                version.map_or("none".to_owned(), |version| version.to_string())
-            ));
-        }
+    fn new(run: &Recorded, place: &Place) -> Result<Self, String> {
+        let mut conditions = run.scenario.clone();
+        conditions.retain(|key, _| !SETTINGS_IGNORED.contains(&key.as_str()));
+        let Place { cpu, cores, kernel, profile } = place;
+        conditions.insert("processor".to_owned(), json!(format!("{cpu}, {cores} cores")));
+        conditions.insert("kernel".to_owned(), json!(kernel));
+        conditions.insert("build".to_owned(), json!(profile));
         Ok(Self {
-            is_valid: is_empty(&json["invalid"]),
-            is_failed: !is_empty(&json["failures"]),
-            figures: figures(&json),
-            scenario: json["scenario"].clone(),
+            conditions,
+            is_valid: run.invalid.is_empty(),
+            is_failed: !run.failures.is_empty(),
+            figures: figures(run)?,
         })
     }
 }
 
-fn is_empty(list: &Value) -> bool {
-    list.as_array().is_none_or(Vec::is_empty)
-}
-
-/// What of `run.json` is compared. What is missing or was never measured is left out.
-fn figures(json: &Value) -> Vec<(Metric, f64)> {
+/// What of a run is compared. What was never measured is left out.
+fn figures(run: &Recorded) -> Result<Vec<(Metric, f64)>, String> {
     let mut figures = vec![];
     let mut add = |name: String, unit, more_is_better, value: Option<f64>| {
         if let Some(value) = value.filter(|value| value.is_finite() && *value > 0.0) {
@@ -257,32 +253,27 @@ fn figures(json: &Value) -> Vec<(Metric, f64)> {
         }
     };
     for (time, percentiles) in TIMES {
-        for percentile in *percentiles {
-            let value = json["times"][time][percentile].as_f64();
-            let shown = if *percentile == "p999" { "p99.9" } else { percentile };
-            add(format!("{time} {shown}"), Unit::Nanoseconds, false, value);
+        let times = run.times(time)?;
+        for (key, label, _) in PERCENTILES.iter().filter(|(key, ..)| percentiles.contains(key)) {
+            let value = times.percentile(key)?;
+            add(format!("{time} {label}"), Unit::Nanoseconds, false, value);
+        }
+        if *time == "delivery" {
+            add("delivery max".to_owned(), Unit::Nanoseconds, false, times.max_ns);
         }
     }
-    let delivered = json["messages"]["delivered"].as_f64();
-    let per_second =
-        delivered.zip(measured_seconds(json)).map(|(delivered, seconds)| delivered / seconds);
-    add("deliveries".to_owned(), Unit::PerSecond, true, per_second);
-    let server = &json["server"];
-    let threads = server["threads"].as_array();
-    let cpu: Option<f64> =
-        threads.map(|threads| threads.iter().filter_map(|thread| thread["cpu_ns"].as_f64()).sum());
-    let per_delivery = cpu.zip(delivered).map(|(cpu, delivered)| cpu / delivered);
-    add("server CPU a delivery".to_owned(), Unit::Nanoseconds, false, per_delivery);
-    add("server memory".to_owned(), Unit::Bytes, false, server["rss_after"].as_f64());
-    figures
-}
-
-/// How long messages counted: less than was asked for if the run was ended early.
-fn measured_seconds(json: &Value) -> Option<f64> {
-    let mut phases = json["phases"].as_array().into_iter().flatten();
-    let measured = phases.find(|phase| phase["name"] == "measure");
-    let seconds = measured.map_or(&json["scenario"]["measure_seconds"], |phase| &phase["seconds"]);
-    seconds.as_f64()
+    let delivered = Some(run.figures.delivered_per_second);
+    add("deliveries".to_owned(), Unit::PerSecond, true, delivered);
+    if let Some(costs) = &run.figures.server {
+        for (name, cost) in
+            [("user", costs.user_ns_per_delivery), ("system", costs.system_ns_per_delivery)]
+        {
+            add(format!("server CPU a delivery, {name}"), Unit::Nanoseconds, false, cost);
+        }
+    }
+    let memory = run.server.as_ref().map(|server| server.rss_after);
+    add("server memory".to_owned(), Unit::Bytes, false, memory);
+    Ok(figures)
 }
 
 impl fmt::Display for Verdict {

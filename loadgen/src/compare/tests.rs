@@ -1,8 +1,11 @@
-//! Folders of runs that are compared.
-
-use serde_json::json;
+//! Folders of runs that are compared: real reports, so that what is read is what is written.
 
 use super::*;
+use crate::report::{self, fixture};
+use crate::result::{RunResult, SCHEMA_VERSION, times};
+
+/// How precisely a histogram keeps times.
+const PRECISION: f64 = 1e-3;
 
 /// A folder that goes away.
 struct Folder(PathBuf);
@@ -14,10 +17,16 @@ impl Folder {
         Self(path)
     }
 
-    fn write(&self, run: &str, json: &Value) {
-        let folder = self.0.join(run);
-        fs::create_dir_all(&folder).expect("a folder");
-        fs::write(folder.join("run.json"), json.to_string()).expect("written");
+    fn write(&self, name: &str, run: &RunResult) {
+        report::write(run, &self.0.join(name)).expect("a report");
+    }
+
+    /// Changes a file of a report.
+    fn edit(&self, file: &str, change: impl FnOnce(&mut Value)) {
+        let file = self.0.join(file);
+        let mut value = serde_json::from_slice(&fs::read(&file).expect("a file")).expect("JSON");
+        change(&mut value);
+        fs::write(file, value.to_string()).expect("written");
     }
 
     /// A folder with a run for each 99th percentile, in microseconds.
@@ -36,24 +45,60 @@ impl Drop for Folder {
     }
 }
 
-fn run(p99_us: u64) -> Value {
-    json!({
-        "schema_version": SCHEMA_VERSION,
-        "scenario": { "name": "fanout", "rate": 100.0, "measure_seconds": 10.0, "seed": p99_us },
-        "times": {
-            "delivery": { "p50": 100_000, "p99": p99_us * 1000, "p999": 9_000_000 },
-            "join": { "p50": 0, "p99": 0 },
-        },
-        "messages": { "delivered": 1_000_000 },
-        "server": { "threads": [{ "cpu_ns": 3_000_000_000_u64 }, { "cpu_ns": p99_us * 1_000_000 }],
-            "rss_after": 50 << 20 },
-        "invalid": [],
-        "failures": [],
-    })
+/// A run with this 99th percentile of delivery and none of coming in.
+fn run(p99_us: u64) -> RunResult {
+    let mut run = fixture::named("fanout");
+    run.scenario.seed = p99_us;
+    run.times.delivery = times();
+    for (us, count) in [(100, 98_000), (p99_us, 1_500), (9_000, 500)] {
+        run.times.delivery.record_n(us * 1_000, count).expect("in range");
+    }
+    run.times.join = times();
+    run
 }
 
 fn find<'a>(comparison: &'a Comparison, metric: &str) -> &'a Row {
     comparison.rows.iter().find(|row| row.metric == metric).expect("the row")
+}
+
+fn is_near(a: f64, b: f64) -> bool {
+    (a / b - 1.0).abs() < PRECISION
+}
+
+#[test]
+fn every_figure_of_a_real_report_is_compared() {
+    let (a, b) = (Folder::new("real-a"), Folder::new("real-b"));
+    for number in 0..RUNS_MIN {
+        a.write(&number.to_string(), &fixture::named("fanout"));
+        b.write(&number.to_string(), &fixture::named("fanout"));
+    }
+    let comparison = compare(&a.0, &b.0, false).expect("comparable");
+    let names: Vec<&str> = comparison.rows.iter().map(|row| row.metric.as_str()).collect();
+    let expected = [
+        "delivery p50",
+        "delivery p99",
+        "delivery p99.9",
+        "delivery max",
+        "service p50",
+        "service p99",
+        // Of 400 sampled messages only four are above the 99th percentile of completion.
+        "completion p50",
+        "connect p50",
+        "connect p99",
+        "greeting p50",
+        "greeting p99",
+        "join p50",
+        "join p99",
+        "deliveries",
+        "server CPU a delivery, user",
+        "server CPU a delivery, system",
+        "server memory",
+    ];
+    assert_eq!(names, expected);
+    let median = |metric| find(&comparison, metric).median_a;
+    assert!(is_near(median("server CPU a delivery, user"), 1_122.0), "{comparison}");
+    assert!(is_near(median("server CPU a delivery, system"), 2_960.0), "{comparison}");
+    assert!(is_near(median("deliveries"), 100_000.0), "{comparison}");
 }
 
 #[test]
@@ -62,12 +107,13 @@ fn four_runs_apart_tell_and_say_by_how_much() {
     let b = Folder::with("apart-b", &[1200, 1210, 1220, 1230]);
     let comparison = compare(&a.0, &b.0, false).expect("comparable");
     let p99 = find(&comparison, "delivery p99");
-    assert_eq!((p99.median_a, p99.median_b), (1_015_000.0, 1_215_000.0));
+    assert!(is_near(p99.median_a, 1_015_000.0) && is_near(p99.median_b, 1_215_000.0), "{p99:?}");
     assert!((p99.p.expect("enough runs") - 2.0 / 70.0).abs() < 1e-12, "{p99:?}");
     let change = p99.change.expect("a change");
-    assert!((change.by - 200.0 / 1015.0).abs() < 1e-12, "{change:?}");
+    assert!((change.by - 200.0 / 1015.0).abs() < PRECISION, "{change:?}");
     let (from, to) = change.interval.expect("an interval");
-    assert!((from - 170.0 / 1015.0).abs() < 1e-12 && (to - 230.0 / 1015.0).abs() < 1e-12);
+    assert!((from - 170.0 / 1015.0).abs() < PRECISION, "{change:?}");
+    assert!((to - 230.0 / 1015.0).abs() < PRECISION, "{change:?}");
     assert_eq!(p99.verdict, Verdict::Worse);
     let back = compare(&b.0, &a.0, false).expect("comparable");
     assert_eq!(find(&back, "delivery p99").verdict, Verdict::Better);
@@ -81,28 +127,20 @@ fn more_deliveries_are_better_and_more_work_for_each_is_worse() {
     let (a, b) = (Folder::new("more-a"), Folder::new("more-b"));
     for number in 0..4_u64 {
         let mut run = run(1000);
-        run["messages"]["delivered"] = json!(1_000_000 + number);
+        run.messages.delivered = 1_000_000 + number;
         a.write(&number.to_string(), &run);
-        run["messages"]["delivered"] = json!(2_000_000 + number);
-        run["server"]["threads"][0]["cpu_ns"] = json!(12_000_000_000_u64);
+        run.messages.delivered = 2_000_000 + number;
+        run.server.as_mut().expect("a server").user_ns *= 3;
         b.write(&number.to_string(), &run);
     }
     let comparison = compare(&a.0, &b.0, false).expect("comparable");
-    assert_eq!(find(&comparison, "deliveries").verdict, Verdict::Better);
-    let cpu = find(&comparison, "server CPU a delivery");
     let rate = find(&comparison, "deliveries");
-    assert_eq!((rate.median_a.round(), rate.median_b.round()), (100_000.0, 200_000.0));
-    assert_eq!((cpu.median_a.round(), cpu.median_b.round()), (4000.0, 6500.0));
-    assert_eq!(cpu.verdict, Verdict::Worse);
-}
-
-#[test]
-fn the_rate_is_that_of_the_time_that_was_measured() {
-    let mut run = run(1000);
-    run["phases"] =
-        json!([{ "name": "warm-up", "seconds": 1 }, { "name": "measure", "seconds": 4 }]);
-    let rate = figures(&run).into_iter().find(|(metric, _)| metric.name == "deliveries");
-    assert_eq!(rate.expect("a rate").1, 250_000.0);
+    assert!(is_near(rate.median_a, 100_000.0) && is_near(rate.median_b, 200_000.0), "{rate:?}");
+    assert_eq!(rate.verdict, Verdict::Better);
+    let user = find(&comparison, "server CPU a delivery, user");
+    assert_eq!(user.verdict, Verdict::Worse);
+    let system = find(&comparison, "server CPU a delivery, system");
+    assert_eq!(system.verdict, Verdict::Better);
 }
 
 #[test]
@@ -123,14 +161,11 @@ fn runs_that_overlap_or_are_too_few_cannot_tell() {
 fn invalid_runs_are_left_out_and_counted() {
     let a = Folder::with("invalid-a", &[1000, 1010, 1020, 1030]);
     let b = Folder::with("invalid-b", &[1200, 1210, 1220, 1230]);
-    let mut invalid = run(1);
-    invalid["invalid"] = json!(["steal"]);
+    let invalid = RunResult { invalid: vec!["steal".to_owned()], ..run(1) };
     b.write("noisy", &invalid);
-    let mut failed = run(1240);
-    failed["failures"] = json!(["lost"]);
-    b.write("failed", &failed);
+    b.write("failed", &RunResult { failures: vec!["lost".to_owned()], ..run(1240) });
     let comparison = compare(&a.0, &b.0, false).expect("comparable");
-    assert_eq!(find(&comparison, "delivery p99").median_b, 1_220_000.0);
+    assert!(is_near(find(&comparison, "delivery p99").median_b, 1_220_000.0));
     let text = comparison.to_string();
     assert!(text.contains("1 more are invalid and left out, 1 of them failed"), "{text}");
     let only = Folder::new("invalid-c");
@@ -144,23 +179,41 @@ fn different_scenarios_are_refused_unless_forced() {
     let a = Folder::with("different-a", &[1000, 1010, 1020, 1030]);
     let b = Folder::with("different-b", &[1000, 1010, 1020]);
     let mut other = run(1030);
-    other["scenario"]["rate"] = json!(200.0);
-    other["scenario"]["burst"] = json!(2.0);
+    (other.scenario.rate, other.scenario.herds) = (200.0, 2);
     b.write("other", &other);
     let error = compare(&a.0, &b.0, false).expect_err("different");
     assert!(error.contains("`rate` is 100.0 in A, 100.0 or 200.0 in B"), "{error}");
-    assert!(error.contains("`burst` is null in A, 2.0 or null in B"), "{error}");
+    assert!(error.contains("`herds` is 0 in A, 0 or 2 in B"), "{error}");
     assert!(error.contains("--force") && !error.contains("seed"), "{error}");
     let comparison = compare(&a.0, &b.0, true).expect("forced");
     assert!(comparison.to_string().contains("different: `rate`"), "{comparison}");
 }
 
 #[test]
+fn different_machines_and_builds_are_refused_unless_forced() {
+    let a = Folder::with("machine-a", &[1000]);
+    for (key, other, said) in [
+        ("cpu", json!("Z80"), "`processor` is "),
+        ("cores", json!(4096), ", 4096 cores\" in B"),
+        ("kernel", json!("Linux 0.1"), "`kernel` is "),
+        ("profile", json!("other"), "\"other\" in B"),
+    ] {
+        let b = Folder::with("machine-b", &[1000]);
+        b.edit("run-0/env.json", |place| place[key] = other);
+        let error = compare(&a.0, &b.0, false).expect_err("different");
+        assert!(error.contains(said) && error.contains("--force"), "{key}: {error}");
+        assert!(compare(&a.0, &b.0, true).is_ok(), "{key}");
+    }
+    let b = Folder::with("machine-b", &[1000]);
+    b.edit("run-0/env.json", |place| place["commit"] = json!("another"));
+    assert!(compare(&a.0, &b.0, false).is_ok(), "commits are what is compared");
+}
+
+#[test]
 fn a_run_without_a_server_is_compared_by_the_rest() {
     let (a, b) = (Folder::new("alone-a"), Folder::new("alone-b"));
     for number in 0..4 {
-        let mut run = run(1000);
-        run["server"] = Value::Null;
+        let run = RunResult { server: None, ..run(1000) };
         a.write(&number.to_string(), &run);
         b.write(&number.to_string(), &run);
     }
@@ -172,17 +225,26 @@ fn a_run_without_a_server_is_compared_by_the_rest() {
 #[test]
 fn folders_that_are_none_are_explained() {
     let a = Folder::with("none-a", &[1000]);
-    let empty = Folder::new("none-b");
-    let error = compare(&a.0, &empty.0, false).expect_err("no runs");
+    let other = Folder::new("none-b");
+    let error = compare(&a.0, &other.0, false).expect_err("no runs");
     assert!(error.contains("there are no runs in"), "{error}");
     let error = compare(&a.0, Path::new("/nowhere"), false).expect_err("no folder");
     assert!(error.contains("cannot read /nowhere"), "{error}");
-    empty.write("new", &json!({ "schema_version": SCHEMA_VERSION + 1 }));
-    let error = compare(&a.0, &empty.0, false).expect_err("another version");
+    other.write("run", &run(1000));
+    other.edit("run/run.json", |run| {
+        run["times"]["delivery"]["percentiles_ns"] = json!({ "p50": 1 });
+    });
+    let error = compare(&a.0, &other.0, false).expect_err("a gap");
+    assert!(error.contains("`percentiles_ns.p99` is missing"), "{error}");
+    other.edit("run/run.json", |run| run["figures"] = json!({}));
+    let error = compare(&a.0, &other.0, false).expect_err("a gap");
+    assert!(error.contains("missing field `delivered_per_second`"), "{error}");
+    other.edit("run/run.json", |run| run["schema_version"] = json!(SCHEMA_VERSION + 1));
+    let error = compare(&a.0, &other.0, false).expect_err("another version");
     assert!(error.contains("this program reads"), "{error}");
-    fs::write(empty.0.join("new/run.json"), "{").expect("written");
-    let error = compare(&a.0, &empty.0, false).expect_err("broken");
-    assert!(error.contains("is not a run"), "{error}");
+    fs::write(other.0.join("run/run.json"), "{").expect("written");
+    let error = compare(&a.0, &other.0, false).expect_err("broken");
+    assert!(error.contains("was not written by this version"), "{error}");
 }
 
 #[test]
@@ -192,9 +254,11 @@ fn the_table_is_tidy() {
     let text = compare(&a.0, &b.0, false).expect("comparable").to_string();
     let lines: Vec<&str> = text.lines().collect();
     let expected = [
-        "figure                 median A  median B           change [95 %]       p",
-        "delivery p50             100 µs    100 µs     +0.0 % [+0.0, +0.0]  1.0000  cannot tell",
-        "delivery p99            1.01 ms   1.22 ms  +19.7 % [+16.7, +22.7]  0.0286  B is worse",
+        "figure                         median A  median B           change [95 %]       p",
+        "delivery p50                     100 µs    100 µs     +0.0 % [+0.0, +0.0]  1.0000  \
+         cannot tell",
+        "delivery p99                    1.02 ms   1.22 ms  +19.7 % [+16.7, +22.7]  0.0286  \
+         B is worse",
     ];
     assert_eq!(lines[..3], expected);
 }

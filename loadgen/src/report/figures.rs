@@ -181,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_those_of_the_time_that_was_measured() {
+        let mut result = fixture::named("fanout");
+        for phase in result.phases.iter_mut().filter(|phase| phase.name == "measure") {
+            phase.seconds = 4.0;
+        }
+        let figures = Figures::of(&result);
+        assert_eq!((figures.measured_seconds, figures.delivered_per_second), (4.0, 250_000.0));
+    }
+
+    #[test]
     fn nothing_at_all_is_no_division_by_zero() {
         let figures = Figures::of(&fixture::named("empty"));
         assert_eq!(figures.achieved_share, None);

@@ -43,7 +43,6 @@ pub(crate) fn escape(text: &str) -> String {
 pub(crate) fn page(parts: &Parts<'_>) -> String {
     let result = parts.result;
     let figures = Figures::of(result);
-    let name = escape(&result.scenario.name);
     let mut body = header(result);
     body.push_str(&headline(result, &figures));
     body.push_str(&verdict(result));
@@ -61,17 +60,23 @@ pub(crate) fn page(parts: &Parts<'_>) -> String {
     body.push_str(&section("Scenario", &tables::scenario(&result.scenario)));
     body.push_str(&section("Environment", &tables::environment(parts.environment)));
     body.push_str(&section("Files", &tables::files(&parts.names)));
-    let generator = format!("loadgen {}", parts.environment.loadgen);
+    document(&result.scenario.name, &body)
+}
+
+/// A page with this body, in our look.
+pub(crate) fn document(title: &str, body: &str) -> String {
+    let (title, generator) = (escape(title), concat!("loadgen ", env!("CARGO_PKG_VERSION")));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{name} · {generator}</title>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · {generator}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\
          <footer>{generator}</footer>\n</main>\n</body>\n</html>\n"
     )
 }
 
-fn section(title: &str, content: &str) -> String {
+/// A part of a page.
+pub(crate) fn section(title: &str, content: &str) -> String {
     format!("<section>\n<h2>{title}</h2>\n{content}</section>\n")
 }
 
@@ -154,28 +159,37 @@ fn server_tiles(result: &RunResult, figures: &Figures, mut tile: impl FnMut(&str
 
 /// Whether the run counts, and whether the server passed.
 fn verdict(result: &RunResult) -> String {
-    let mut text = String::new();
-    let mut block = |kind: &str, what: &str, reasons: &[String]| {
-        let _ = write!(text, "<div class=\"verdict {kind}\"><p>{what}</p>");
-        if !reasons.is_empty() {
-            let reasons: String =
-                reasons.iter().map(|why| format!("<li>{}</li>", escape(why))).collect();
-            let _ = write!(text, "<ul>{reasons}</ul>");
-        }
-        text.push_str("</div>\n");
-    };
-    if result.invalid.is_empty() {
+    let mut text = if result.invalid.is_empty() {
         let what = "<b>Valid.</b> The generator kept its schedule and was not the limit.";
-        block("good", what, &[]);
+        block("good", what, &[])
     } else {
         let what = "<b>Invalid.</b> This run says nothing about the server:";
-        block("bad", what, &result.invalid);
-    }
+        block("bad", what, &result.invalid)
+    };
     if !result.failures.is_empty() {
         let what = "<b>Failed.</b> The server did not keep what the scenario promises:";
-        block("bad", what, &result.failures);
+        text += &block("bad", what, &result.failures);
     }
     text
+}
+
+/// A verdict, `good` or `bad`, and the reasons for it.
+pub(crate) fn block(kind: &str, what: &str, reasons: &[String]) -> String {
+    let mut text = format!("<div class=\"verdict {kind}\"><p>{what}</p>");
+    if !reasons.is_empty() {
+        let reasons: String =
+            reasons.iter().map(|why| format!("<li>{}</li>", escape(why))).collect();
+        let _ = write!(text, "<ul>{reasons}</ul>");
+    }
+    text + "</div>\n"
+}
+
+/// A plot, and how to read it.
+pub(crate) fn figure(title: &str, svg: &str, caption: &str) -> String {
+    format!(
+        "<figure role=\"img\" aria-label=\"{title}\">\n{svg}\
+         <figcaption>{caption}</figcaption>\n</figure>\n"
+    )
 }
 
 /// For each plot: its file, its title, and how to read it.
@@ -204,11 +218,7 @@ fn plots(parts: &Parts<'_>) -> String {
     let mut text = String::new();
     for (name, title, caption) in PLOTS {
         if let Some((_, svg)) = parts.plots.iter().find(|(other, _)| other == name) {
-            let figure = format!(
-                "<figure role=\"img\" aria-label=\"{title}\">\n{svg}\
-                 <figcaption>{caption}</figcaption>\n</figure>\n"
-            );
-            text.push_str(&section(title, &figure));
+            text.push_str(&section(title, &figure(title, svg, caption)));
         }
     }
     text

@@ -30,7 +30,8 @@ pub(crate) const LINES: [RGBColor; 3] =
 pub(crate) const SCALE: u32 = 2;
 /// How wide plots are, in pixels.
 pub(crate) const WIDTH: u32 = 920;
-const HEIGHT: u32 = 440;
+/// How high those with names right of their lines are.
+pub(crate) const HEIGHT: u32 = 440;
 /// Where the names of the lines are, right of the curves, in pixels.
 const NAMES_WIDTH: u32 = 150;
 /// The least distance of two names, in pixels.
@@ -111,30 +112,14 @@ impl Curve {
     }
 }
 
-fn curves_on(
-    area: &Area<'_>,
-    curves: &[Curve],
-) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+fn curves_on(area: &Area<'_>, curves: &[Curve]) -> Result<(), Error> {
     let all = || curves.iter().flat_map(|curve| &curve.points);
     let right = all().map(|point| point.0).fold(1.0, f64::max);
     let low = all().map(|point| point.1).fold(f64::INFINITY, f64::min);
     let high = all().map(|point| point.1).fold(1.0, f64::max);
     let nines = (0..=NINES_MAX as u32).map(f64::from).filter(|n| *n <= right).collect();
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(units(16))
-        .margin_right(units(NAMES_WIDTH))
-        .x_label_area_size(units(44))
-        .y_label_area_size(units(76))
-        .build_cartesian_2d(Axis::exactly(right, nines), Axis::logarithmic(low, high))?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(SCALE))
-        .axis_style(GRID.stroke_width(SCALE))
-        .label_style(text(13.0, FAINT, HPos::Center, VPos::Center))
-        .x_label_formatter(&|nines| percentile(*nines))
-        .y_label_formatter(&|ns| format::round_time(*ns))
-        .draw()?;
+    let (x, y) = (Axis::exactly(right, nines), Axis::logarithmic(low, high));
+    let mut chart = chart(area, x, y, &|nines| percentile(*nines))?;
     // The first is the most important one. It often runs with the second: the thin line on the
     // broad one shows both.
     for (index, curve) in curves.iter().enumerate() {
@@ -142,18 +127,65 @@ fn curves_on(
         let style = curve.color.stroke_width(width * SCALE);
         chart.draw_series(LineSeries::new(curve.points.iter().copied(), style))?;
     }
-    let ends: Vec<(i32, i32)> = curves.iter().map(|it| chart.backend_coord(&it.last())).collect();
-    let heights = apart(&ends.iter().map(|end| end.1).collect::<Vec<_>>());
-    for ((curve, end), y) in curves.iter().zip(&ends).zip(heights) {
-        area.draw(&Circle::new(*end, units(3), curve.color.filled()))?;
-        let x = units(WIDTH - NAMES_WIDTH + 14);
-        let swatch = [(x, y - units(11)), (x + units(10), y - units(1))];
-        area.draw(&Rectangle::new(swatch, curve.color.filled()))?;
+    let ending = |curve: &Curve| {
         let (nines, ns) = curve.last();
         let value = format!("{} at {}", format::time(ns), percentile(nines));
+        let at = chart.backend_coord(&(nines, ns));
+        Ending { name: curve.name, value, color: curve.color, at }
+    };
+    let ends: Vec<Ending<'_>> = curves.iter().map(ending).collect();
+    for end in &ends {
+        area.draw(&Circle::new(end.at, units(3), end.color.filled()))?;
+    }
+    endings(area, &ends)
+}
+
+/// What goes wrong with drawing.
+pub(crate) type Error = DrawingAreaErrorKind<std::io::Error>;
+
+/// Axes for times, with room for the names of lines at their right.
+pub(crate) fn chart<'a, 'b>(
+    area: &'a Area<'b>,
+    x: Axis,
+    times: Axis,
+    x_label: &dyn Fn(&f64) -> String,
+) -> Result<ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>, Error> {
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(units(16))
+        .margin_right(units(NAMES_WIDTH))
+        .x_label_area_size(units(44))
+        .y_label_area_size(units(76))
+        .build_cartesian_2d(x, times)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID.stroke_width(SCALE))
+        .axis_style(GRID.stroke_width(SCALE))
+        .label_style(text(13.0, FAINT, HPos::Center, VPos::Center))
+        .x_label_formatter(&x_label)
+        .y_label_formatter(&|ns| format::round_time(*ns))
+        .draw()?;
+    Ok(chart)
+}
+
+/// The end of a line: its name, its last value, and where it is.
+pub(crate) struct Ending<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: String,
+    pub(crate) color: RGBColor,
+    pub(crate) at: (i32, i32),
+}
+
+/// Names lines at their ends.
+pub(crate) fn endings(area: &Area<'_>, ends: &[Ending<'_>]) -> Result<(), Error> {
+    let heights = apart(&ends.iter().map(|end| end.at.1).collect::<Vec<_>>());
+    for (end, y) in ends.iter().zip(heights) {
+        let x = units(WIDTH - NAMES_WIDTH + 14);
+        let swatch = [(x, y - units(11)), (x + units(10), y - units(1))];
+        area.draw(&Rectangle::new(swatch, end.color.filled()))?;
         let name_at = (x + units(16), y);
-        area.draw_text(curve.name, &text(14.0, INK, HPos::Left, VPos::Bottom), name_at)?;
-        area.draw_text(&value, &text(13.0, FAINT, HPos::Left, VPos::Top), (x, y + units(2)))?;
+        area.draw_text(end.name, &text(14.0, INK, HPos::Left, VPos::Bottom), name_at)?;
+        area.draw_text(&end.value, &text(13.0, FAINT, HPos::Left, VPos::Top), (x, y + units(2)))?;
     }
     Ok(())
 }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::environment::Environment;
 use super::figures::{Figures, PERCENTILES, ServerFigures, meaning, quantile};
-use super::format;
 use super::html::escape;
+use super::{format, settings};
 use crate::result::{RunResult, ServerUse, ThreadUse};
-use crate::scenario::{KEYS, Scenario};
+use crate::scenario::Scenario;
 
 /// A table of names and values; the latter are escaped, the former are ours.
 fn pairs(rows: &[(&str, String)]) -> String {
@@ -161,13 +161,11 @@ fn threads(threads: &[ThreadUse], seconds: f64) -> String {
 
 /// The effective settings, as a file to run again.
 pub(crate) fn scenario(scenario: &Scenario) -> String {
-    let settings = serde_json::to_value(scenario).expect("settings are plain values");
-    let mut text = String::from("<pre>");
-    for key in KEYS {
-        let _ = writeln!(text, "{key} = {}", escape(&settings[key].to_string()));
-    }
-    text + "</pre>\n<p class=\"note\">All settings, flags included. Saved as a file, this runs \
-            again.</p>\n"
+    let text = escape(&settings::file(scenario));
+    format!(
+        "<pre>{text}</pre>\n<p class=\"note\">All settings, flags included: \
+         <code>loadgen scenario.toml</code> runs it again.</p>\n"
+    )
 }
 
 /// Where the run took place.
@@ -196,9 +194,12 @@ pub(crate) fn files(names: &[String]) -> String {
     for name in names {
         let what = match name.rsplit_once('.') {
             Some((_, "json")) if name.starts_with("env") => "where the run took place",
+            Some((_, "json")) if name.starts_with("sweep") => "the table, for programs",
             Some((_, "json")) => "everything known of the run",
             Some((_, "hlog")) => "whole distributions: merge and compare these",
             Some((_, "hgrm")) => "percentiles as text, for plotters",
+            Some((_, "toml")) => "the settings, to run it again",
+            Some((_, "csv")) if name.starts_with("sweep") => "the table, for spreadsheets",
             Some((_, "csv")) => "the seconds, for spreadsheets",
             _ => "the plot",
         };

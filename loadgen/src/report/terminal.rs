@@ -4,6 +4,7 @@ use std::io;
 
 use super::figures::{Figures, PERCENTILES, ServerFigures, quantile};
 use super::format;
+use super::overview::Row;
 use crate::result::{Messages, RunResult, ServerUse};
 
 /// Writes a run's report as text.
@@ -26,6 +27,30 @@ pub fn print(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
     let steal = format::share(result.generator.steal_share);
     writeln!(out, "  generator    {generator}, {steal} of the machine stolen\n")?;
     verdict(result, out)
+}
+
+/// Writes what the columns of [`print_row`] are.
+///
+/// # Errors
+/// What `out` says.
+pub fn print_head(out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+    let times = ["p50", "p99", "p99.9"].map(|name| format!("{name:>10}")).concat();
+    writeln!(out, "{:16}{times}{:>14}", "run", "deliveries/s")
+}
+
+/// Writes a run among others as a line.
+///
+/// # Errors
+/// What `out` says.
+pub fn print_row(row: &Row, out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+    let time = |ns: Option<u64>| ns.map_or(format::NONE.to_owned(), |ns| format::time(ns as f64));
+    let times = [row.p50_ns, row.p99_ns, row.p99_9_ns].map(|ns| format!("{:>10}", time(ns)));
+    let deliveries = format::number(row.delivered_per_second);
+    write!(out, "{:16}{}{deliveries:>14}  {}", row.run, times.concat(), row.verdict)?;
+    if let Some(why) = row.reasons.first() {
+        write!(out, ": {why}")?;
+    }
+    writeln!(out)
 }
 
 /// The table of percentiles. What has no samples has no line.
@@ -197,6 +222,22 @@ mod tests {
         ] {
             assert!(text.contains(part), "no {part:?} in {text}");
         }
+    }
+
+    #[test]
+    fn rows_are_below_their_head() {
+        let mut out = vec![];
+        print_head(&mut out).expect("a vector takes everything");
+        for row in crate::report::overview::tests::rows() {
+            print_row(&row, &mut out).expect("a vector takes everything");
+        }
+        let text = String::from_utf8(out).expect("text");
+        let end =
+            |line: &str, of: &str| line.find(of).map(|at| line[..at + of.len()].chars().count());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(end(lines[1], "100 000"), end(lines[0], "deliveries/s"), "{text}");
+        assert_eq!(end(lines[1], " ms"), end(lines[0], "p99"), "{text}");
+        assert!(lines[4].ends_with("FAILED: 3 deliveries <never> came"), "{text}");
     }
 
     #[test]
