@@ -50,6 +50,8 @@ struct Room {
     /// The first members speak.
     speaking: u32,
     first_sender: u32,
+    /// Its first seat, counted through all rooms.
+    first_seat: u32,
     /// Its next free seats of our part, one to speak from and one to listen: the end of their kind
     /// or beyond it if there is none left.
     to_speak: u32,
@@ -77,10 +79,10 @@ impl Plan {
                 let ours =
                     |from: u32| from + (part.of + part.index - (seats + from) % part.of) % part.of;
                 let (to_speak, to_listen) = (ours(0), ours(speaking));
-                let first_sender = senders;
+                let (first_sender, first_seat) = (senders, seats);
                 senders += speaking;
                 seats += size;
-                Room { size, speaking, first_sender, to_speak, to_listen, taken: 0 }
+                Room { size, speaking, first_sender, first_seat, to_speak, to_listen, taken: 0 }
             })
             .collect();
         Self {
@@ -101,10 +103,13 @@ impl Plan {
         self.senders
     }
 
-    /// How many rooms there are.
+    /// A room drawn by `random`: the larger it was meant to be, the more often.
     #[must_use]
-    pub fn rooms(&self) -> u32 {
-        u32::try_from(self.rooms.len()).expect("a count of rooms")
+    pub fn any_room(&self, random: u64) -> u32 {
+        let seats = self.rooms.last().map_or(1, |room| room.first_seat + room.size);
+        let seat = u32::try_from(random % u64::from(seats)).expect("less than the seats");
+        let index = self.rooms.partition_point(|room| room.first_seat + room.size <= seat);
+        u32::try_from(index).expect("a count of rooms")
     }
 
     /// A seat for a client who has been given `name` by the server; none when there is no room that
@@ -244,6 +249,15 @@ mod tests {
             whole.sort_by_key(|seat| (seat.room, seat.sender));
             assert_eq!(apart, whole);
         }
+    }
+
+    #[test]
+    fn large_rooms_are_drawn_more_often() {
+        let plan = Plan::new(&scenario(100, 4, Sizes::Zipf), 1, 1, WHOLE);
+        let mut drawn = [0; 4];
+        (0..100).for_each(|random| drawn[plan.any_room(random) as usize] += 1);
+        let sizes: Vec<u32> = plan.rooms.iter().map(|room| room.size).collect();
+        assert_eq!(drawn[..], sizes[..]);
     }
 
     #[test]

@@ -231,11 +231,11 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => "the source addresses have run out of ports",
         io::ErrorKind::ConnectionRefused => "nobody listens there",
         _ if error.raw_os_error() == Some(EMFILE) => {
-            "raise the descriptor limit (ulimit -n) or spread the load with --procs"
+            "no descriptors are left: raise their limit (ulimit -n), or spread the load with --procs"
         }
         _ => return error.to_string(),
     };
-    format!("{error}: {advice}")
+    advice.to_owned()
 }
 
 const EINPROGRESS: i32 = 115;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Stage, State, Worker};
-use crate::plan::Part;
+use crate::plan::{LOBBY, Part, Seat};
 use crate::scenario::Scenario;
 use crate::schedule::Random;
 
@@ -119,13 +119,13 @@ impl Worker {
     }
 
     fn move_one(&mut self) {
-        let rooms = self.plan.rooms();
-        let Some(client) = self.pick().filter(|_| rooms > 1) else { return };
+        let room = self.plan.any_room(self.random.next_u64());
+        let is_elsewhere = |seat: Seat| seat.room != room && seat.room != LOBBY;
+        let client = self.pick().filter(|it| self.clients[*it].seat.is_some_and(is_elsewhere));
+        let Some(client) = client else { return };
         self.retire_sender(client);
         let seat = self.clients[client].seat.as_mut().expect("who is seated has a seat");
-        let other = (self.random.next_u64() % u64::from(rooms - 1)) as u32;
-        seat.room = if other >= seat.room { other + 1 } else { other };
-        let room = seat.room;
+        seat.room = room;
         self.clients[client].comes_back = true;
         self.go_to(client, room);
     }
