@@ -82,7 +82,7 @@ fn unreconciled(messages: &Messages) -> Option<String> {
 /// cannot know what still arrived.
 fn counted_otherwise(result: &RunResult) -> Option<String> {
     let counted = result.server.as_ref()?.counted?;
-    let sent = result.messages.sent + result.messages.warm_up;
+    let sent = result.messages.sent + result.messages.uncounted;
     let comparable = result.scenario.lossless && result.scenario.herds == 0;
     (comparable && counted.said != sent).then(|| {
         format!("{sent} messages were sent, and the server counted {} that were said", counted.said)
@@ -380,7 +380,7 @@ mod tests {
     fn the_servers_own_count_is_compared() {
         let counted = |said: u64| {
             move |run: &mut RunResult| {
-                run.messages.warm_up = 10;
+                run.messages.uncounted = 10;
                 let counted = Some(ServerCounts { said, ..ServerCounts::default() });
                 run.server = Some(ServerUse { counted, ..ServerUse::default() });
             }

@@ -225,8 +225,8 @@ pub struct Messages {
     pub offered: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Messages sent to warm up, which are not among the others.
-    pub warm_up: u64,
+    /// Messages sent besides: to warm up, or for people to read.
+    pub uncounted: u64,
     /// Deliveries there should have been: for each message, one for each member at that time.
     pub expected: u64,
     /// Deliveries there were.
@@ -258,7 +258,7 @@ impl Messages {
     pub fn add(&mut self, other: &Self) {
         self.offered += other.offered;
         self.sent += other.sent;
-        self.warm_up += other.warm_up;
+        self.uncounted += other.uncounted;
         self.expected += other.expected;
         self.delivered += other.delivered;
         self.lost += other.lost;

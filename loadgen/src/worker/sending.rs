@@ -136,7 +136,8 @@ impl Worker {
 
     /// Puts the sender's next message into its client's outgoing bytes, to be sent at once.
     fn say(&mut self, index: usize, intended_ns: u64, sent_ns: u64) {
-        let counts = self.shared.counts(intended_ns);
+        let is_measured = self.shared.scenario.text == Text::Measured;
+        let counts = is_measured && self.shared.counts(intended_ns);
         self.outcome.sums.offered += u64::from(counts);
         let sender = &mut self.senders[index];
         let client = &mut self.clients[sender.client];
@@ -144,11 +145,7 @@ impl Worker {
             return;
         }
         let sequence = if counts { sender.sent.count() } else { sender.warm_up };
-        if self.shared.scenario.text == Text::Chatter {
-            client.out.extend_from_slice(SENTENCES[self.sentence % SENTENCES.len()].as_bytes());
-            client.out.push(b'\n');
-            self.sentence += 1;
-        } else {
+        if is_measured {
             let header = Header {
                 run: self.shared.run,
                 sender: sender.id,
@@ -159,6 +156,10 @@ impl Worker {
                 sent_ns,
             };
             header.write(self.shared.scenario.message_bytes as usize, &mut client.out);
+        } else {
+            client.out.extend_from_slice(SENTENCES[self.sentence % SENTENCES.len()].as_bytes());
+            client.out.push(b'\n');
+            self.sentence += 1;
         }
         self.tick.sent += 1;
         if counts {
@@ -169,7 +170,7 @@ impl Worker {
             }
         } else {
             sender.warm_up += 1;
-            self.outcome.sums.warm_up += 1;
+            self.outcome.sums.uncounted += 1;
         }
     }
 

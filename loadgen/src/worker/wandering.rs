@@ -7,13 +7,29 @@ use std::time::Duration;
 
 use super::{Stage, State, Worker};
 use crate::plan::{LOBBY, Part, Seat};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Text};
 use crate::schedule::Random;
 
 /// How often slow readers read.
 const SLOW_EVERY_NS: u64 = 50_000_000;
 /// Tries to find a client that something can happen to.
 const PICK_TRIES: u32 = 16;
+
+/// What bots call themselves when they are tired of their names.
+const NAMES: &[&str] = &[
+    "amber",
+    "night-owl",
+    "juniper",
+    "oatmeal",
+    "tin-robot",
+    "ferryman",
+    "paperclip",
+    "moss",
+    "marigold",
+    "two-spoons",
+    "lamplighter",
+    "pebble",
+];
 
 /// When what happens next.
 #[derive(Debug)]
@@ -89,11 +105,7 @@ impl Worker {
             self.move_one();
         }
         for _ in 0..self.wander.renames.due(now, &mut self.random) {
-            if let Some(client) = self.pick() {
-                let name = format!("/name lg{:x}\n", self.random.next_u64() >> 16);
-                self.clients[client].out.extend_from_slice(name.as_bytes());
-                self.flush(client);
-            }
+            self.rename_one();
         }
         self.herd(now);
     }
@@ -128,6 +140,18 @@ impl Worker {
         seat.room = room;
         self.clients[client].comes_back = true;
         self.go_to(client, room);
+    }
+
+    fn rename_one(&mut self) {
+        let Some(client) = self.pick() else { return };
+        let number = self.random.next_u64();
+        let line = match self.shared.scenario.text {
+            Text::Measured => format!("/name lg{:x}\n", number >> 16),
+            // Somebody may have it already, and keep it.
+            Text::Chatter => format!("/name {}\n", NAMES[number as usize % NAMES.len()]),
+        };
+        self.clients[client].out.extend_from_slice(line.as_bytes());
+        self.flush(client);
     }
 
     /// All connections break at once, at even moments of the measured time.
