@@ -69,7 +69,8 @@ pub(crate) fn document(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · {generator}</title>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title} · {generator}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\
          <footer>{generator}</footer>\n</main>\n</body>\n</html>\n"
     )
