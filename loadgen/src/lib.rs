@@ -8,10 +8,10 @@
 //! | [`crew`], [`worker`] | threads, here or elsewhere; each a loop around one readiness set |
 //! | [`message`], [`ledger`] | what messages say about themselves; who should have got what |
 //! | [`result`](mod@result) | what a run found out; everything below is made from it |
-//! | [`guard`] | whether it says anything of the server, and whether promises were kept |
+//! | [`guard`] | whether it says anything of the server, and what promises were broken |
 //! | [`report`] | for people and programs: terminal, page, plots, JSON, HDR histograms |
 //! | [`series`], [`compare`], [`statistics`] | several runs; whether two sets of them differ |
-//! | [`spawn`], [`capture`], [`seconds`] | a server to measure; what processes use, second by second |
+//! | [`spawn`], [`capture`], [`seconds`] | a server to measure; what processes use |
 //!
 //! Rules of the house: latency counts from when a message was *due*, and schedules are made before
 //! the run and never move. Every delivery is accounted for. A thread shares nothing with others but

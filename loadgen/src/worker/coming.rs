@@ -231,7 +231,7 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => "the source addresses have run out of ports",
         io::ErrorKind::ConnectionRefused => "nobody listens there",
         _ if error.raw_os_error() == Some(EMFILE) => {
-            "no descriptors are left: raise their limit (ulimit -n), or spread the load with --procs"
+            "no descriptors are left: raise the limit (ulimit -n) or add --procs"
         }
         _ => return error.to_string(),
     };
