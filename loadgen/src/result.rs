@@ -337,6 +337,8 @@ pub struct ServerUse {
     pub user_ns: u64,
     /// CPU time in the kernel, in nanoseconds.
     pub system_ns: u64,
+    /// CPU time from the first connection until everyone was where they should be, in nanoseconds.
+    pub gather_ns: u64,
     /// Resident memory before the first connection and at the end, in bytes.
     pub rss_before: u64,
     /// See `rss_before`.

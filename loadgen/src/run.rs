@@ -24,7 +24,7 @@ use crate::worker::Outcome;
 /// Between the order to send and the first message, for all threads to hear of it.
 const HEAD_START: Duration = Duration::from_millis(100);
 /// How often progress is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Without another client further for so long, the run goes on with those there are.
 const GATHER_PATIENCE: Duration = Duration::from_secs(10);
 /// Without another delivery for so long, everything has arrived.
@@ -106,14 +106,15 @@ pub fn run(
     let before = watch_server().transpose()?;
     let mut run = Run::start(scenario, options, interrupted, watch)?;
     run.gather()?;
+    let gathered = watch_server().transpose()?;
     run.send();
     let (server_from, own_from) = (watch_server().transpose()?, run.generator()?);
     run.measure();
     let (server_to, own_to) = (watch_server().transpose()?, run.generator()?);
     run.drain();
-    let server = match (server_from, server_to, before) {
-        (Some(from), Some(to), Some(before)) => {
-            Some(ServerUse::between(&from, &to).counted_from(&before))
+    let server = match (before, gathered, server_from, server_to) {
+        (Some(before), Some(gathered), Some(from), Some(to)) => {
+            Some(ServerUse::between(&from, &to).counted_from(&before, &gathered))
         }
         _ => None,
     };

@@ -154,6 +154,13 @@ fn server_tiles(result: &RunResult, figures: &Figures, mut tile: impl FnMut(&str
         }
         _ => tile("server CPU", &cores, "cores"),
     }
+    if let Some(cost) = derived.gather_ns_per_connection {
+        let rate = figures.arrived_per_second.map_or_else(
+            || "until all had joined".to_owned(),
+            |rate| format!("until all had joined; {} came a second", format::number(rate)),
+        );
+        tile("server CPU a client", &format::time(cost), &rate);
+    }
     let most = format!("with up to {} connections", format::count(result.connections.most));
     tile("server memory", &format::bytes(server.rss_after as f64), &most);
 }
