@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::guard;
 use crate::scenario::Scenario;
+use crate::spawn::Stopped;
 
 /// Raised when a field of `run.json` changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -63,6 +64,10 @@ pub struct RunResult {
     pub connections: Connections,
     /// Why the first connection that could not be made was not.
     pub connect_error: Option<String>,
+    /// Deliveries had come to an end when the run did.
+    pub caught_up: bool,
+    /// What is wrong with how the server ended, if it was started for this run.
+    pub server_end: Option<String>,
     /// A row for every second, from the first connection on.
     pub timeline: Vec<Second>,
     /// The delivery times that arrived in each second, by its number; together they are
@@ -79,12 +84,13 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Adds what the server counted in its life, which was this run.
-    pub fn counted(&mut self, counts: Option<ServerCounts>) {
+    /// Adds what became of the server whose life was this run.
+    pub fn server_stopped(&mut self, stopped: &Stopped) {
         if let Some(server) = &mut self.server {
-            server.counted = counts;
-            self.failures = guard::failures(self);
+            server.counted = stopped.counts();
         }
+        self.server_end = stopped.problem();
+        self.failures = guard::failures(self);
     }
 }
 
@@ -241,8 +247,6 @@ pub struct Messages {
     pub corrupted: u64,
     /// Came to somebody who is not in the room.
     pub misrouted: u64,
-    /// Came while their receiver was coming or going, and count neither way.
-    pub grey: u64,
     /// Notices of the server that a receiver missed messages.
     pub gap_notices: u64,
     /// Messages missed by their own account.
@@ -266,7 +270,6 @@ impl Messages {
         self.reordered += other.reordered;
         self.corrupted += other.corrupted;
         self.misrouted += other.misrouted;
-        self.grey += other.grey;
         self.gap_notices += other.gap_notices;
         self.missed += other.missed;
         self.missed_by_slow += other.missed_by_slow;

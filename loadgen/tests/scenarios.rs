@@ -46,7 +46,7 @@ fn measure(scenario: &Scenario) -> RunResult {
     };
     let mut result =
         run(scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("it runs");
-    result.counted(server.stop().expect("it stops").counts());
+    result.server_stopped(&server.stop().expect("it stops"));
     result
 }
 

@@ -113,10 +113,6 @@ fn accounts(figures: &Figures, messages: &Messages, out: &mut impl io::Write) ->
         n(messages.misrouted),
         n(messages.disagreements),
     )?;
-    if messages.grey > 0 {
-        let grey = n(messages.grey);
-        writeln!(out, "               {grey} to members coming or going, which count neither way")?;
-    }
     Ok(())
 }
 

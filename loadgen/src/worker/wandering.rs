@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Stage, State, Worker};
 use crate::plan::{LOBBY, Part, Seat};
 use crate::scenario::{Scenario, Text};
-use crate::schedule::Random;
+use crate::schedule::{Random, now_ns};
 
 /// How often slow readers read.
 const SLOW_EVERY_NS: u64 = 50_000_000;
@@ -125,7 +125,7 @@ impl Worker {
     fn leave(&mut self, client: usize) {
         self.retire_sender(client);
         let who = &mut self.clients[client];
-        (who.state, who.comes_back) = (State::Leaving, true);
+        (who.state, who.comes_back, who.since_ns) = (State::Leaving, true, now_ns());
         who.out.extend_from_slice(b"/quit\n");
         self.flush(client);
     }
@@ -166,11 +166,11 @@ impl Worker {
         self.wander.herds_left -= 1;
         for client in 0..self.clients.len() {
             let who = &mut self.clients[client];
+            // Who has none is on the way back already.
+            let Some(stream) = &who.stream else { continue };
+            // Reset, so that no port has to wait before it is used again.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             who.broken_ns = now;
-            if let Some(stream) = &who.stream {
-                // Reset, so that no port has to wait before it is used again.
-                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            }
             self.retire_sender(client);
             self.hang_up(client);
             self.clients[client].comes_back = true;
@@ -210,7 +210,7 @@ impl Worker {
                     Stage::Send if self.wander.slow_bytes > 0 => {
                         self.receive_once(client, self.wander.slow_bytes);
                     }
-                    Stage::Drain => self.receive(client),
+                    Stage::Drain => self.receive(client, false),
                     _ => {}
                 }
             }
