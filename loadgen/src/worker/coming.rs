@@ -15,6 +15,8 @@ use crate::schedule::now_ns;
 
 /// Connections of one thread that the kernel works on at a time.
 pub(super) const CONNECTING_MAX: usize = 256;
+/// Connections that are started before the loop looks at what has arrived and what is due.
+const CONNECTS_PER_TURN_MAX: usize = 32;
 /// Connections one after the other from one source address: beyond some thousands the kernel is
 /// slow to find a port, and those of closed ones cannot be used again for a minute.
 const CONNECTIONS_PER_ADDRESS: u64 = 4_000;
@@ -47,7 +49,10 @@ impl Worker {
     pub(super) fn connect_more(&mut self, now: u64) {
         let rate = self.shared.scenario.connects_per_second / f64::from(self.part.of);
         let gap = if rate > 0.0 { (1e9 / rate) as u64 } else { 0 };
-        while self.connecting < CONNECTING_MAX && now >= self.next_connect_ns {
+        for _ in 0..CONNECTS_PER_TURN_MAX {
+            if self.connecting >= CONNECTING_MAX || now < self.next_connect_ns {
+                return;
+            }
             let Some(client) = self.waiting.pop_front() else { return };
             self.next_connect_ns = if gap == 0 { 0 } else { self.next_connect_ns.max(now) + gap };
             if let Err(e) = self.connect(client) {

@@ -37,7 +37,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(20);
 /// Who has been on the way for so long at the end is not where it should be.
 const ON_THE_WAY_MAX_NS: u64 = 5 * SECOND_NS;
 /// Clients that go to their rooms before the loop looks at what has arrived.
-const SEATS_PER_TURN_MAX: usize = 64;
+const SEATS_PER_TURN_MAX: usize = 32;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// What all threads do at the moment.
