@@ -1,9 +1,10 @@
 //! How much one core of the generator can take, beside what one core of the server delivers.
 //!
-//! The *sink* stands in for a server: it writes bytes that were built beforehand to everyone, in
-//! writes as long as the server's, as fast as their sockets take them. In the *crowded* run
-//! somebody else is on the generator's core, so that the generator is the limit: its guard has to
-//! say so.
+//! The *sink* stands in for a server: it writes bytes that were built beforehand to everyone, as
+//! fast as their sockets take them: once as much at a time as it likes, once the *same* as the
+//! server.
+//! In the *crowded* run somebody else is on the generator's core, so that the generator is the
+//! limit, and its guard has to say so.
 #![allow(clippy::print_stdout, reason = "a bench talks to its terminal")]
 
 mod sink;
@@ -24,6 +25,10 @@ use serde_json::json;
 
 /// Seconds of each run that are measured from their beginning to their end.
 const WHOLE_SECONDS: usize = 4;
+/// Lines in a write, for a sink that is as fast as it can be, and for one that writes as little at
+/// a time as the server does with as many in flight: that costs it as much as the server.
+const LINES_FAST: usize = 1024;
+const LINES_SAME: usize = 64;
 /// What the ceiling must be of what the server delivers, so that the server is what is measured.
 const RATIO_MIN: f64 = 2.0;
 
@@ -48,6 +53,9 @@ struct Cli {
     /// Be the sink, for so many seconds from the first message.
     #[arg(long, hide = true)]
     sink: Option<f64>,
+    /// Lines in each write of the sink.
+    #[arg(long, hide = true, default_value_t = 0)]
+    lines: usize,
 }
 
 /// A sink in a process of its own.
@@ -57,11 +65,11 @@ struct Sink {
 }
 
 impl Sink {
-    fn start(seconds: f64) -> io::Result<Self> {
+    fn start(seconds: f64, lines: usize) -> io::Result<Self> {
         let mut child = Command::new("taskset")
             .args(["--cpu-list", "0"])
             .arg(env::current_exe()?)
-            .args(["--sink", &seconds.to_string()])
+            .args(["--sink", &seconds.to_string(), "--lines", &lines.to_string()])
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
@@ -157,6 +165,12 @@ impl Drop for Crowd {
     }
 }
 
+/// A run against a sink that writes so many lines at a time.
+fn load_sink(cli: &Cli, lines: usize) -> Result<Figures, String> {
+    let sink = Sink::start(cli.seconds + 1.0, lines).map_err(|e| format!("no sink: {e}"))?;
+    load(sink.address, sink.child.id(), cli.seconds)
+}
+
 /// A run against the server, with its core to itself and the generator's shared or not.
 fn load_server(cli: &Cli, is_crowded: bool) -> Result<Figures, String> {
     let program = cli.server.clone().or_else(beside);
@@ -172,10 +186,10 @@ fn load_server(cli: &Cli, is_crowded: bool) -> Result<Figures, String> {
 fn measure(cli: &Cli) -> Result<(), String> {
     let (mut ratios, mut rows) = (vec![], vec![]);
     for _ in 0..cli.rounds {
-        let sink = Sink::start(cli.seconds + 1.0).map_err(|e| format!("no sink: {e}"))?;
-        let of_sink = load(sink.address, sink.child.id(), cli.seconds)?;
-        drop(sink);
+        let of_sink = load_sink(cli, LINES_FAST)?;
         of_sink.print("sink");
+        let of_same = load_sink(cli, LINES_SAME)?;
+        of_same.print("same");
         let of_server = load_server(cli, false)?;
         of_server.print("server");
         let crowded = load_server(cli, true)?;
@@ -183,6 +197,7 @@ fn measure(cli: &Cli) -> Result<(), String> {
         ratios.push(of_sink.deliveries_per_second / of_server.deliveries_per_second);
         rows.push(json!({
             "sink": as_json(&of_sink),
+            "same": as_json(&of_same),
             "server": as_json(&of_server),
             "crowded": as_json(&crowded),
         }));
@@ -215,7 +230,7 @@ fn as_json(figures: &Figures) -> serde_json::Value {
 fn main() -> Result<(), String> {
     let cli = Cli::parse();
     match cli.sink {
-        Some(seconds) => sink::serve(seconds).map_err(|e| e.to_string()),
+        Some(seconds) => sink::serve(seconds, cli.lines).map_err(|e| e.to_string()),
         None => measure(&cli),
     }
 }

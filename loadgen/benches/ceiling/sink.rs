@@ -11,8 +11,6 @@ use mio::{Events, Interest, Poll, Token};
 const LISTENER: Token = Token(usize::MAX);
 /// Messages that are built; whoever has got them all gets no more.
 const MESSAGES: u32 = 1_000_000;
-/// Messages in a write: what a server has with as many in flight.
-const MESSAGES_PER_WRITE: usize = 64;
 /// Writes that anybody may be ahead of the slowest.
 const AHEAD: usize = 2;
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -29,18 +27,20 @@ struct Sink {
     poll: Poll,
     clients: Vec<Client>,
     text: Vec<u8>,
+    lines: usize,
     write_bytes: usize,
     buffer: Vec<u8>,
 }
 
-/// Serves until `seconds` after the first message, or until nobody says anything.
-pub(crate) fn serve(seconds: f64) -> io::Result<()> {
+/// Serves, with so many `lines` in a write, until `seconds` after the first message, or until nobody
+/// says anything.
+pub(crate) fn serve(seconds: f64, lines: usize) -> io::Result<()> {
     let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
     println!("{}", listener.local_addr()?);
     let poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (clients, text, buffer) = (vec![], vec![], vec![0; 64 << 10]);
-    let mut sink = Sink { poll, clients, text, write_bytes: 0, buffer };
+    let mut sink = Sink { poll, clients, text, lines, write_bytes: 0, buffer };
     let mut events = Events::with_capacity(1024);
     let mut until = Instant::now() + SILENCE_MAX;
     while Instant::now() < until {
@@ -91,7 +91,7 @@ impl Sink {
                     (self.text.is_empty(), message::read(line))
                 {
                     self.text = build(&first, line.len());
-                    self.write_bytes = self.text.len() / MESSAGES as usize * MESSAGES_PER_WRITE;
+                    self.write_bytes = self.text.len() / MESSAGES as usize * self.lines;
                 }
             }
         }

@@ -136,7 +136,7 @@ fn headline(result: &RunResult, figures: &Figures) -> String {
         }
         tile("lost", &format::count(messages.lost), &expected);
     }
-    if let Some(ns) = quantile(&times.greeting, 0.99) {
+    if let Some(ns) = quantile(&times.greeting, 0.99).filter(|_| messages.offered == 0) {
         let clients = format!("of {} clients coming in", format::count(times.greeting.len()));
         tile("greeting, 99th percentile", &format::time(ns as f64), &clients);
     }

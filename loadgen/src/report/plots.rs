@@ -11,6 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::axis::Axis;
 use super::figures::{Named, quantile_max};
 use super::format;
+use crate::result::TIME_MIN_NS;
 
 /// Behind everything.
 pub(crate) const SURFACE: RGBColor = RGBColor(0xfc, 0xfc, 0xfb);
@@ -104,7 +105,8 @@ impl Curve {
         let point = |step| {
             let nines = last * f64::from(step) / f64::from(STEPS);
             let time = times.value_at_quantile(1.0 - 10_f64.powf(-nines));
-            (nines, time as f64)
+            // Shorter ones are not told apart, and nothing has no place on a logarithmic axis.
+            (nines, time.max(TIME_MIN_NS) as f64)
         };
         let points = (0..=STEPS).map(point).collect();
         (last > 0.0).then_some(Self { name, color, points })
@@ -236,6 +238,16 @@ mod tests {
         let svg = percentiles(&of_clients(&times)).expect("drawn").expect("a plot");
         assert!(svg.contains(">\ngreeting\n<"));
         assert_eq!(percentiles(&of_messages(&fixture::named("empty").times)), Ok(None));
+    }
+
+    #[test]
+    fn times_of_nothing_do_not_flatten_the_others() {
+        let mut times = fixture::named("fanout").times;
+        times.lag.record_n(0, 1_000).expect("in range");
+        let all = of_messages(&times);
+        let curves = all.iter().filter_map(|&(name, times)| Curve::of(name, times, INK));
+        let low = curves.flat_map(|curve| curve.points).map(|point| point.1).fold(1e9, f64::min);
+        assert!(low >= TIME_MIN_NS as f64, "{low}");
     }
 
     #[test]
