@@ -32,8 +32,8 @@ struct Sink {
     buffer: Vec<u8>,
 }
 
-/// Serves, with so many `lines` in a write, until `seconds` after the first message, or until nobody
-/// says anything.
+/// Serves, with so many `lines` in a write, until `seconds` after the first message, or until
+/// nobody says anything.
 pub(crate) fn serve(seconds: f64, lines: usize) -> io::Result<()> {
     let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
     println!("{}", listener.local_addr()?);
