@@ -56,9 +56,7 @@ fn group_height(bars: usize) -> u32 {
 fn bars_on(area: &Area<'_>, unit: &str, series: &[&str], groups: &[Group]) -> Result<(), Error> {
     let all = groups.iter().flat_map(|group| group.bars.iter().flatten());
     let scale = Axis::up_to(all.map(|bar| bar.value.max(bar.high)).fold(1.0, f64::max));
-    let place = |value: f64| {
-        scale.map(&value, (units(NAMES_WIDTH), units(WIDTH - VALUES_WIDTH)))
-    };
+    let place = |value: f64| scale.map(&value, (units(NAMES_WIDTH), units(WIDTH - VALUES_WIDTH)));
     let bottom = HEAD_HEIGHT + group_height(series.len()) * groups.len() as u32;
     for tick in scale.key_points(plotters::coord::ranged1d::BoldPoints(usize::MAX)) {
         let (x, is_unit) = (place(tick), (tick - 1.0).abs() < 1e-9);
