@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     JoinStorm,
 }
 
+/// Large rooms are told once a second who came, which is nothing beside a load as fast as can be,
+/// and a good part of a light one.
+const TOLD_SECONDS: f64 = 1.2;
+
 /// Something that servers do.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -77,39 +81,40 @@ impl Case {
 
     fn saturated(pace: &Pace, (rooms, members): (u32, u32), senders: u32, window: u32) -> Self {
         let ending = if senders == 0 { "all".to_owned() } else { format!("w{window}") };
-        let load = match senders {
-            0 => "everyone sending".to_owned(),
-            _ => format!("{window} in flight"),
+        let scenario = Scenario {
+            connections: rooms * members,
+            rooms,
+            senders_per_room: senders,
+            arrivals: Arrivals::Window,
+            window,
+            warm_up_seconds: pace.warm_up,
+            measure_seconds: pace.seconds,
+            // The slowest reference works off full queues: late is not lost.
+            drain_seconds_max: 15.0,
+            ..Scenario::default()
         };
         Self {
             name: format!("{rooms}x{members}-{ending}"),
-            words: format!("{rooms} × {members}, {load}"),
+            words: format!("{rooms} × {members}, {}", load(&scenario)),
             kind: Kind::Saturated,
             shards: 1,
             part_of: None,
-            scenario: Scenario {
-                connections: rooms * members,
-                rooms,
-                senders_per_room: senders,
-                arrivals: Arrivals::Window,
-                window,
-                warm_up_seconds: pace.warm_up,
-                measure_seconds: pace.seconds,
-                // The slowest reference works off full queues: late is not lost.
-                drain_seconds_max: 15.0,
-                ..Scenario::default()
-            },
+            scenario,
         }
     }
 
     /// The same people, who send at a part of the rate at which they could.
     fn at_part(&self, part: f64, ending: &str, words: &str) -> Self {
+        let Scenario { rooms, .. } = self.scenario;
+        let warm_up_seconds = self.scenario.warm_up_seconds.max(TOLD_SECONDS);
+        let arrivals = Arrivals::Poisson;
+        let scenario = Scenario { arrivals, warm_up_seconds, ..self.scenario.clone() };
         Self {
             name: format!("{}-{ending}", self.name),
-            words: format!("{}, {words} of its rate", self.words),
+            words: format!("{rooms} × {}, {words} of {}", self.members(), load(&self.scenario)),
             kind: Kind::Scheduled,
             part_of: Some((self.name.clone(), part)),
-            scenario: Scenario { arrivals: Arrivals::Poisson, ..self.scenario.clone() },
+            scenario,
             ..self.clone()
         }
     }
@@ -145,6 +150,14 @@ impl Case {
                 ..Scenario::default()
             },
         }
+    }
+}
+
+/// Who sends how much in a closed loop, in words.
+fn load(scenario: &Scenario) -> String {
+    match scenario.senders_per_room {
+        0 => "everyone sending".to_owned(),
+        _ => format!("{} in flight", scenario.window),
     }
 }
 
@@ -193,7 +206,8 @@ fn all(pace: &Pace) -> Vec<Block> {
         saturated.extend([1, 16, 64].map(|window| Case::saturated(pace, shape, 1, window)));
     }
     saturated.push(Case::saturated(pace, (200, 10), 0, 1));
-    let of = |name| saturated.iter().find(|case| case.name == name).expect("a case of this name");
+    let of =
+        |name: &str| saturated.iter().find(|case| case.name == name).expect("a case of this name");
     let mut blocks = vec![];
     for case in &saturated {
         let subjects = [Hubbub, FloorEach, FloorCoalesced, Tutorial];
@@ -201,17 +215,20 @@ fn all(pace: &Pace) -> Vec<Block> {
     }
     // Who writes each line by itself never catches up with whom it is compared.
     let three = [Hubbub, FloorCoalesced, Tutorial];
-    for name in ["1x1000-w1", "200x10-w1", "200x10-w16", "500x2-w1"] {
+    for name in ["1x1000-w1", "200x10-w1", "500x2-w1", "200x10-all"] {
         blocks.push(block(HALF, vec![of(name).at_part(0.5, "half", "half")], &three));
     }
     for (heading, kind) in [(ARRIVALS, Kind::Arrivals), (JOIN_STORM, Kind::JoinStorm)] {
         let cases = pace.crowds.map(|connections| Case::crowd(pace, connections, kind));
         blocks.push(block(heading, cases.to_vec(), &three));
     }
-    for name in ["1x1000-w16", "200x10-w16"] {
-        let tenth = of(name).at_part(0.1, "tenth", "a tenth");
-        let cases = [of(name), &tenth].map(|case| [1, 2].map(|n| case.on_shards(n)));
-        blocks.push(block(SHARDS, cases.concat(), &[Hubbub]));
+    // Shards show what they cost where a delivery costs little, and where they sleep in between.
+    for shape in ["1x1000", "200x10"] {
+        let tenth = of(&format!("{shape}-w1")).at_part(0.1, "tenth", "a tenth");
+        for case in [of(&format!("{shape}-w16")), &tenth] {
+            let cases = [1, 2].map(|shards| case.on_shards(shards));
+            blocks.push(block(SHARDS, cases.to_vec(), &[Hubbub]));
+        }
     }
     blocks
 }

@@ -17,7 +17,8 @@ const NOTES: [&str; 6] = [
      lost and damaged of the whole run",
     "cpu_ns is server CPU from schedstat; its split into user and system is sampled by the \
      kernel's timer tick, over all runs together",
-    "lines_per_write and rings_per_delivery are counted by the server over its whole life",
+    "lines_per_write and rings_per_line are counted by the server over its whole life, the lines \
+     that everyone gets when others join included",
     "a closed loop's times are those of the load the server itself allowed; an open loop's count \
      from when a message was due",
     "a server with more than one shard shares a core with the generator: its rate and times mean \

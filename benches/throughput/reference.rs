@@ -4,13 +4,14 @@
 //! the server's flags, says where it listens, and tells what it has counted when it is asked to
 //! end.
 
-use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use clap::Parser;
+use hubbub::net::listen;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,8 +55,9 @@ pub(crate) struct Flags {
 /// Serves until the process is asked to end.
 pub(crate) fn play(flags: &Flags) -> io::Result<()> {
     tell_at_the_end();
-    let listener = TcpListener::bind((flags.ip, flags.port))?;
-    listener.set_nonblocking(true)?;
+    // The queue of the standard library's is too short for a crowd: who finds it full tries again a
+    // second later.
+    let listener = listen(SocketAddr::from((flags.ip, flags.port)))?;
     eprintln!("{} listening on {}", flags.reference.name(), listener.local_addr()?);
     match flags.reference {
         Subject::Hubbub => Err(io::Error::other("hubbub has a program of its own")),
@@ -76,7 +78,9 @@ fn tell_at_the_end() {
         });
         let [said, deliveries, writes] =
             [&SAID, &DELIVERIES, &WRITES].map(|counter| counter.load(Ordering::Relaxed));
-        eprintln!("shard=0 said={said} deliveries={deliveries} writes={writes}");
+        // Whoever started us may be gone.
+        let _ =
+            writeln!(io::stderr(), "shard=0 said={said} deliveries={deliveries} writes={writes}");
         process::exit(i32::from(waited.is_err()));
     });
 }

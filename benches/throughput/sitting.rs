@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use loadgen::report::{Environment, must_be_new};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -139,9 +139,9 @@ impl Sitting<'_> {
         self.entries.push(Entry { case: case.name.clone(), subject, round, run });
         let (done, all) = (self.entries.len(), self.runs());
         let left = self.started.elapsed().as_secs_f64() / done as f64 * (all - done) as f64;
-        let left = Duration::from_secs(left as u64);
+        let (minutes, seconds) = (left as u64 / 60, left as u64 % 60);
         let name = subject.name();
-        eprintln!("{done}/{all} {}, {name}: {words}; {left:?} left", case.name);
+        eprintln!("{done}/{all} {}, {name}: {words}; {minutes}:{seconds:02} left", case.name);
     }
 
     fn tell(&mut self, block: &Block) {

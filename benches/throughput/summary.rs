@@ -27,7 +27,7 @@ pub(crate) const METRICS: [(&str, Metric); 13] = [
     ("cpu_ns", |run| Some(run.cpu_ns)),
     ("told_cpu_ns", |run| run.told_cpu_ns),
     ("lines_per_write", |run| run.lines_per_write),
-    ("rings_per_delivery", |run| run.rings),
+    ("rings_per_line", |run| run.rings),
     ("p50_ns", |run| run.p50_ns),
     ("p99_ns", |run| run.p99_ns),
     ("p99_9_ns", |run| run.p999_ns),

@@ -36,7 +36,9 @@ CPU ns: of the server, for each delivery, connection or join, user and system in
 × floor, × tutorial: that CPU in multiples of what the coalescing floor and the tutorial need
 p50, p99, p99.9: of a delivery from when it was due, a connection until greeted, a join
 tutorial/s, its p99: the tutorial in the same case; – where there are too few samples, or where
-  the figure means nothing; invalid: the generator or the machine was the limit in so many runs";
+  the figure means nothing
+invalid: in so many runs the generator or the machine was the limit, so that a second and times
+  are its own, and the server could do more; CPU ns still holds";
 
 /// The names of the columns.
 pub(crate) fn head() -> String {
@@ -110,7 +112,7 @@ fn notes(case: &Case, entries: &[Entry], hubbub: Option<&Summary<'_>>) -> String
         }
         if case.shares_cores() {
             let rings = hubbub.median(|run| run.rings);
-            notes.extend(rings.map(|rings| format!("{rings:.4} rings a delivery")));
+            notes.extend(rings.map(|rings| format!("{rings:.4} rings a line, joins too")));
         }
     }
     notes.iter().map(|note| format!("  {note}")).collect()
