@@ -84,8 +84,7 @@ fn a_percentile_needs_ten_samples_above_it() {
 }
 
 const PACE: Pace = Pace { warm_up: 0.3, seconds: 0.7, settle: 1.3, crowds: [1_000, 4_000] };
-const ALL: [Subject; 4] =
-    [Subject::Hubbub, Subject::FloorEach, Subject::FloorCoalesced, Subject::Tutorial];
+const ALL: [Subject; 4] = Subject::ALL;
 
 fn names(blocks: &[Block]) -> Vec<&str> {
     blocks.iter().flat_map(|block| &block.cases).map(|case| case.name.as_str()).collect()

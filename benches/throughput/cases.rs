@@ -1,5 +1,6 @@
 //! What is asked of the servers.
 
+use loadgen::report::count;
 use loadgen::scenario::{Arrivals, Scenario};
 
 use crate::cli::Subject;
@@ -95,7 +96,7 @@ impl Case {
         };
         Self {
             name: format!("{rooms}x{members}-{ending}"),
-            words: format!("{rooms} × {members}, {}", load(&scenario)),
+            words: format!("{}, {}", shape(&scenario), load(&scenario)),
             kind: Kind::Saturated,
             shards: 1,
             part_of: None,
@@ -105,13 +106,12 @@ impl Case {
 
     /// The same people, who send at a part of the rate at which they could.
     fn at_part(&self, part: f64, ending: &str, words: &str) -> Self {
-        let Scenario { rooms, .. } = self.scenario;
         let warm_up_seconds = self.scenario.warm_up_seconds.max(TOLD_SECONDS);
         let arrivals = Arrivals::Poisson;
         let scenario = Scenario { arrivals, warm_up_seconds, ..self.scenario.clone() };
         Self {
             name: format!("{}-{ending}", self.name),
-            words: format!("{rooms} × {}, {words} of {}", self.members(), load(&self.scenario)),
+            words: format!("{}, {words} of {}", shape(&scenario), load(&scenario)),
             kind: Kind::Scheduled,
             part_of: Some((self.name.clone(), part)),
             scenario,
@@ -136,7 +136,7 @@ impl Case {
         };
         Self {
             name: format!("{name}-{connections}"),
-            words: format!("{connections} {words}"),
+            words: format!("{} {words}", count(u64::from(connections))),
             kind,
             shards: 1,
             part_of: None,
@@ -151,6 +151,12 @@ impl Case {
             },
         }
     }
+}
+
+/// Rooms and their members, in words.
+fn shape(scenario: &Scenario) -> String {
+    let [rooms, all] = [scenario.rooms, scenario.connections].map(u64::from);
+    format!("{} × {}", count(rooms), count(all / rooms))
 }
 
 /// Who sends how much in a closed loop, in words.

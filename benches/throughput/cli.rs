@@ -65,7 +65,7 @@ impl Cli {
     /// How long runs are and how many clients crowds have.
     pub(crate) fn pace(&self) -> Pace {
         if self.quick {
-            return Pace { warm_up: 0.3, seconds: 0.7, settle: 1.3, crowds: [1_000, 4_000] };
+            return Pace { warm_up: 0.2, seconds: 0.6, settle: 1.3, crowds: [1_000, 4_000] };
         }
         let (warm_up, seconds) = (self.warmup, self.seconds);
         Pace { warm_up, seconds, settle: 2.5, crowds: [4_000, 16_000] }
@@ -91,6 +91,10 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    /// Everyone, in the order of reports.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Hubbub, Self::FloorEach, Self::FloorCoalesced, Self::Tutorial];
+
     /// The name in tables, in JSON and on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {

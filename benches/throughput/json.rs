@@ -57,9 +57,7 @@ pub(crate) fn report(
 fn summary(case: &Case, entries: &[Entry]) -> Vec<Value> {
     let of = |subject| Summary::of(entries, &case.name, subject);
     let hubbub = of(Subject::Hubbub);
-    let subjects =
-        [Subject::Hubbub, Subject::FloorEach, Subject::FloorCoalesced, Subject::Tutorial];
-    let each = subjects.into_iter().filter_map(|subject| Some((subject, of(subject)?)));
+    let each = Subject::ALL.into_iter().filter_map(|subject| Some((subject, of(subject)?)));
     each.map(|(subject, summary)| {
         let mut fields = Map::new();
         for (name, metric) in METRICS {

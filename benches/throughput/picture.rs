@@ -1,4 +1,5 @@
-//! The picture: how fast everyone is, in multiples of the floor.
+//! The picture: how far everyone gets with the same CPU, in multiples of the floor. Rates would be
+//! the generator's where that is the limit.
 
 use loadgen::report::{Bar, Group, bars};
 
@@ -9,7 +10,7 @@ use crate::summary::{Entry, Metric, Summary};
 /// Who is drawn, beside the floor that all are compared with.
 const SUBJECTS: [Subject; 3] = [Subject::Hubbub, Subject::FloorEach, Subject::Tutorial];
 
-const UNIT: &str = "deliveries a second, in multiples of floor-coalesced; thin lines: extremes";
+const UNIT: &str = "deliveries for the same server CPU, in multiples of floor-coalesced";
 
 /// Draws what was measured of servers as fast as they can; nothing if the floor was not.
 pub(crate) fn draw(blocks: &[Block], entries: &[Entry]) -> Result<Option<String>, String> {
@@ -23,10 +24,10 @@ pub(crate) fn draw(blocks: &[Block], entries: &[Entry]) -> Result<Option<String>
 }
 
 fn group(case: &Case, entries: &[Entry]) -> Option<Group> {
-    let rate: Metric = |run| Some(run.per_second);
-    let floor = Summary::of(entries, &case.name, Subject::FloorCoalesced)?.median(rate)?;
+    let far: Metric = |run| Some(1e9 / run.cpu_ns);
+    let floor = Summary::of(entries, &case.name, Subject::FloorCoalesced)?.median(far)?;
     let bar = |subject| {
-        let spread = Summary::of(entries, &case.name, subject)?.spread(rate)?;
+        let spread = Summary::of(entries, &case.name, subject)?.spread(far)?;
         let [value, low, high] = [spread.median, spread.min, spread.max].map(|it| it / floor);
         Some(Bar { value, low, high })
     };

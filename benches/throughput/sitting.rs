@@ -90,7 +90,7 @@ impl Sitting<'_> {
         let Cores { server, generator } = self.cores;
         let (rounds, minutes) = (self.cli.rounds(), self.seconds() / 60.0);
         let rounds = if rounds == 1 { "one round".to_owned() } else { format!("{rounds} rounds") };
-        eprintln!("{} runs, about {:.0} minutes", self.runs(), minutes.ceil());
+        eprintln!("{} runs, about {:.0} min", self.runs(), minutes.round().max(1.0));
         self.say(&format!("server on core {server}, generator on core {generator}; {rounds}"));
         self.say(table::LEGEND);
         self.say("");

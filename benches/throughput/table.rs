@@ -94,18 +94,27 @@ fn whole(figure: f64) -> String {
 
 /// What a reader must know before using the figures on a line, and figures of few cases.
 fn notes(case: &Case, entries: &[Entry], hubbub: Option<&Summary<'_>>) -> String {
-    let mut notes = vec![];
-    for subject in [Subject::Hubbub, Subject::FloorEach, Subject::FloorCoalesced, Subject::Tutorial]
-    {
-        let Some(summary) = Summary::of(entries, &case.name, subject) else { continue };
-        let name = subject.name();
-        let Summary { failed, invalid, of, lost, damaged, .. } = summary;
-        let some =
-            |number: usize, what| (number > 0).then(|| format!("{name} {what} {number}/{of}"));
-        notes.extend(some(failed, "failed").into_iter().chain(some(invalid, "invalid")));
-        notes.extend((lost > 0).then(|| format!("{name} lost {}", count(lost))));
-        notes.extend((damaged > 0).then(|| format!("{name} damaged {}", count(damaged))));
-    }
+    let all: Vec<(Subject, Summary<'_>)> = Subject::ALL
+        .into_iter()
+        .filter_map(|subject| Some((subject, Summary::of(entries, &case.name, subject)?)))
+        .collect();
+    // What is wrong, and with whose figures.
+    let list = |what: &str, words: &dyn Fn(&Summary<'_>) -> Option<String>| {
+        let of = |(subject, summary): &(Subject, _)| {
+            Some(format!("{} {}", subject.name(), words(summary)?))
+        };
+        let list: Vec<String> = all.iter().filter_map(of).collect();
+        (!list.is_empty()).then(|| format!("{what}: {}", list.join(", ")))
+    };
+    let runs = |some: usize, of: usize| (some > 0).then(|| format!("{some}/{of}"));
+    let messages = |some: u64| (some > 0).then(|| count(some));
+    let wrong = [
+        list("failed", &|it| runs(it.failed, it.of)),
+        list("invalid", &|it| runs(it.invalid, it.of)),
+        list("lost", &|it| messages(it.lost)),
+        list("damaged", &|it| messages(it.damaged)),
+    ];
+    let mut notes: Vec<String> = wrong.into_iter().flatten().collect();
     if let Some(hubbub) = hubbub {
         if matches!(case.kind, Kind::Arrivals | Kind::JoinStorm) {
             notes.extend(of_crowd(case, hubbub));
