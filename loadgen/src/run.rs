@@ -23,8 +23,8 @@ use crate::worker::Outcome;
 
 /// Between the order to send and the first message, for all threads to hear of it.
 const HEAD_START: Duration = Duration::from_millis(100);
-/// How often progress is looked at, and so how precisely it is known when a phase ends: a crowd that
-/// comes as fast as it can is there in some tenths of a second.
+/// How often progress is looked at, and so how precisely it is known when a phase ends: a crowd
+/// that comes as fast as it can is there in some tenths of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Without another client further for so long, the run goes on with those there are.
 const GATHER_PATIENCE: Duration = Duration::from_secs(10);
