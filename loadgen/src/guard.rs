@@ -3,10 +3,12 @@
 use hdrhistogram::Histogram;
 
 use crate::result::{Messages, RunResult, ThreadUse};
-use crate::scenario::Arrivals;
+use crate::scenario::{Arrivals, Text};
 
 /// Of the messages that were due, the part that must have been sent.
 pub const ACHIEVED_MIN: f64 = 0.99;
+/// By how many times its variation a random number may be too small.
+const VARIATIONS_MAX: f64 = 4.0;
 /// What the 99th percentile of lateness may always be.
 pub const LAG_ALWAYS_NS: u64 = 1_000_000;
 /// What it may be as a part of the 99th percentile of delivery.
@@ -23,6 +25,7 @@ pub const CLOSED_MAX: f64 = 0.5;
 pub fn judge(result: &RunResult) -> Vec<String> {
     let reasons = [
         rate_missed(result),
+        not_offered(result),
         late(result),
         saturated(result),
         stolen(result),
@@ -41,8 +44,9 @@ pub fn failures(result: &RunResult) -> Vec<String> {
     let Messages { duplicated, reordered, corrupted, misrouted, .. } = result.messages;
     let closed = result.connections.closed_by_server;
     let lossless = result.scenario.lossless;
+    let expects_all = lossless && result.caught_up;
     let counts = [
-        (lossless, lost, "deliveries were expected and never came"),
+        (expects_all, lost, "deliveries were expected and never came"),
         (
             lossless,
             missed - missed_by_slow,
@@ -58,13 +62,15 @@ pub fn failures(result: &RunResult) -> Vec<String> {
     let broken = counts.into_iter().filter(|(promised, count, _)| *promised && *count > 0);
     broken
         .map(|(_, count, what)| format!("{count} {what}; there should be none"))
+        .chain(behind(result))
+        .chain(result.server_end.clone())
         .chain(unreconciled(&result.messages))
         .chain(counted_otherwise(result))
         .collect()
 }
 
 /// Every delivery that there should have been either came or is lost. What came again, damaged,
-/// to the wrong place or in a grey time is counted beside, and is not among those that came.
+/// or to the wrong place is counted beside, and is not among those that came.
 fn unreconciled(messages: &Messages) -> Option<String> {
     let Messages { expected, delivered, lost, .. } = *messages;
     let accounted = delivered.saturating_add(lost);
@@ -78,12 +84,23 @@ fn unreconciled(messages: &Messages) -> Option<String> {
     })
 }
 
+/// What has not come by the end may still be on its way.
+fn behind(result: &RunResult) -> Option<String> {
+    (result.scenario.lossless && !result.caught_up).then(|| {
+        format!(
+            "the server had not caught up {} s after the last message, {} deliveries were still \
+             missing: lower --rate, or allow more drain_seconds_max",
+            result.scenario.drain_seconds_max, result.messages.lost
+        )
+    })
+}
+
 /// A server that was started for this run counts what is said to it. Whoever breaks a connection
 /// cannot know what still arrived.
 fn counted_otherwise(result: &RunResult) -> Option<String> {
     let counted = result.server.as_ref()?.counted?;
-    let sent = result.messages.sent + result.messages.warm_up;
-    let comparable = result.scenario.lossless && result.scenario.herds == 0;
+    let sent = result.messages.sent + result.messages.uncounted;
+    let comparable = result.scenario.lossless && result.caught_up && result.scenario.herds == 0;
     (comparable && counted.said != sent).then(|| {
         format!("{sent} messages were sent, and the server counted {} that were said", counted.said)
     })
@@ -103,6 +120,25 @@ fn rate_missed(result: &RunResult) -> Option<String> {
              is {:.0} %: lower --rate or give the generator more cores",
             100.0 * achieved,
             100.0 * ACHIEVED_MIN
+        )
+    })
+}
+
+/// Senders that are missing have nothing due. Random numbers of messages vary by the root of their
+/// mean, that of bursts by twice as much.
+fn not_offered(result: &RunResult) -> Option<String> {
+    let scenario = &result.scenario;
+    let measured = result.phases.iter().find(|phase| phase.name == "measure")?;
+    let seconds = measured.seconds.min(scenario.measure_seconds);
+    let due = scenario.rate * seconds;
+    let spread = VARIATIONS_MAX * (2.0 * scenario.burst * due).sqrt();
+    let offered = result.messages.offered as f64;
+    let is_measured = is_open_loop(result) && scenario.text == Text::Measured;
+    let missing = is_measured && !scenario.has_newcomers() && offered < ACHIEVED_MIN * due - spread;
+    missing.then(|| {
+        format!(
+            "{offered:.0} messages were due, and the scenario's rate makes {due:.0}: some who \
+             should speak were not there"
         )
     })
 }
@@ -199,7 +235,7 @@ fn milliseconds(ns: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::result::{Connections, GeneratorUse, ServerCounts, ServerUse, Times};
+    use crate::result::{Connections, GeneratorUse, Phase, ServerCounts, ServerUse, Times};
     use crate::scenario::Scenario;
 
     use super::*;
@@ -227,11 +263,12 @@ mod tests {
                 sent: 990,
                 expected: 9900,
                 delivered: 9900,
-                grey: 4,
                 ..Messages::default()
             },
             connections: Connections { opened: 10, most: 10, ..Connections::default() },
             connect_error: None,
+            caught_up: true,
+            server_end: None,
             timeline: vec![],
             intervals: vec![],
             server: None,
@@ -364,6 +401,33 @@ mod tests {
     }
 
     #[test]
+    fn senders_that_are_missing_are_missed() {
+        let offer = |offered| {
+            move |run: &mut RunResult| {
+                let measured = Phase { name: "measure", start_seconds: 1.0, seconds: 10.0 };
+                run.phases = vec![measured];
+                (run.messages.offered, run.messages.sent) = (offered, offered);
+            }
+        };
+        let mut sound = sound();
+        offer(900)(&mut sound);
+        assert_eq!(judge(&sound), Vec::<String>::new(), "chance may do that");
+        let text = reason(offer(700));
+        assert!(text.contains("700 messages were due, and the scenario's rate makes 1000"));
+    }
+
+    #[test]
+    fn what_is_late_at_the_end_is_not_lost_and_a_bad_end_fails() {
+        let texts = failure(|run| {
+            run.caught_up = false;
+            (run.messages.lost, run.messages.delivered) = (900, 9000);
+        });
+        assert!(texts.len() == 1 && texts[0].contains("had not caught up 10 s"), "{texts:?}");
+        let texts = failure(|run| run.server_end = Some("it was killed".to_owned()));
+        assert_eq!(texts, ["it was killed"]);
+    }
+
+    #[test]
     fn slow_receivers_may_miss_what_others_may_not() {
         let slow = |run: &mut RunResult| {
             (run.messages.missed, run.messages.missed_by_slow) = (900, 900);
@@ -380,7 +444,7 @@ mod tests {
     fn the_servers_own_count_is_compared() {
         let counted = |said: u64| {
             move |run: &mut RunResult| {
-                run.messages.warm_up = 10;
+                run.messages.uncounted = 10;
                 let counted = Some(ServerCounts { said, ..ServerCounts::default() });
                 run.server = Some(ServerUse { counted, ..ServerUse::default() });
             }

@@ -39,6 +39,17 @@ struct Account {
     holes: Vec<Range<u32>>,
 }
 
+/// What accounts come to when nothing is added any more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Left {
+    /// Senders, with the first message of each.
+    firsts: Vec<(u32, u32)>,
+    /// Messages that came.
+    got: u64,
+    /// Messages that did not, between those.
+    holes: u64,
+}
+
 /// One receiver's accounts while it is in one room.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Receiver {
@@ -51,6 +62,8 @@ pub struct Receiver {
     /// It reads slowly.
     slow: bool,
     accounts: HashMap<u32, Account, RandomState>,
+    /// What is left of the accounts when it has gone.
+    left: Option<Left>,
     /// Whose message came last.
     latest: u32,
     seen: u64,
@@ -63,10 +76,10 @@ pub struct Receiver {
 }
 
 impl SentBy {
-    /// Notes a message.
-    pub fn add(&mut self, sent_ns: u64) {
+    /// Notes a message, and when it was sent if somebody may come to the room later.
+    pub fn add(&mut self, sent_ns: u64, has_newcomers: bool) {
         self.count += 1;
-        if self.moments.len() < MOMENTS_MAX {
+        if has_newcomers && self.moments.len() < MOMENTS_MAX {
             self.moments.push(sent_ns);
         }
     }
@@ -79,6 +92,9 @@ impl SentBy {
 
     /// The first message that was sent after `since_ns`, for certain.
     fn first_after(&self, since_ns: u64) -> u32 {
+        if since_ns == 0 {
+            return 0;
+        }
         match self.moments.partition_point(|sent_ns| *sent_ns <= since_ns) {
             at if at < self.moments.len() => u32::try_from(at).expect("less than the count"),
             _ => self.count,
@@ -96,6 +112,7 @@ impl Receiver {
             stayed: false,
             slow,
             accounts: HashMap::default(),
+            left: None,
             latest: u32::MAX,
             seen: 0,
             order: 0,
@@ -161,9 +178,19 @@ impl Receiver {
         sums.missed_by_slow += if self.slow { count } else { 0 };
     }
 
-    /// Notes that everything has been sent and it is still there: it should have got all of it.
-    pub fn stay(&mut self) {
-        self.stayed = true;
+    /// It, when everything has been sent and it is still there: it should have got all of it.
+    #[must_use]
+    pub fn stayed(self) -> Self {
+        Self { stayed: true, ..self }
+    }
+
+    /// It, when it has gone: a long run has many of those, so little is kept.
+    #[must_use]
+    pub fn gone(self) -> Self {
+        let firsts = self.accounts.iter().map(|(sender, account)| (*sender, account.first));
+        let holes = self.accounts.values().map(Account::missing).sum();
+        let left = Some(Left { firsts: firsts.collect(), got: self.got(), holes });
+        Self { left, accounts: HashMap::default(), marks: vec![], ..self }
     }
 
     fn note_order(&mut self, header: &Header) {
@@ -181,26 +208,28 @@ impl Receiver {
     /// Messages it got, each counted once.
     fn got(&self) -> u64 {
         let got = |account: &Account| u64::from(account.next - account.first) - account.missing();
-        self.accounts.values().map(got).sum()
+        let of_accounts: u64 = self.accounts.values().map(got).sum();
+        self.left.as_ref().map_or(of_accounts, |left| left.got)
     }
 
     /// Messages that it should have got and did not. What it had not got when it left is not
-    /// expected, but for what came after it.
-    fn missing(&self, sent_to_room: &[(u32, &SentBy)]) -> u64 {
-        let missing = |&(sender, sent): &(u32, &SentBy)| {
-            let from = sent.first_after(self.since_ns);
-            match self.accounts.get(&sender) {
-                Some(account) => {
-                    let after =
-                        if self.stayed { sent.count.saturating_sub(account.next) } else { 0 };
-                    let before = account.first.saturating_sub(from);
-                    u64::from(before) + account.missing() + u64::from(after)
-                }
-                None if self.stayed => u64::from(sent.count - from),
-                None => 0,
-            }
+    /// expected, but for what came before something that it got.
+    fn missing(&self, sent: &HashMap<u32, &SentBy>) -> u64 {
+        let before = |sender: &u32, first: u32| {
+            let from = sent.get(sender).map_or(first, |sent| sent.first_after(self.since_ns));
+            u64::from(first.saturating_sub(from))
         };
-        sent_to_room.iter().map(missing).sum()
+        if let Some(Left { firsts, holes, .. }) = &self.left {
+            return firsts.iter().map(|(sender, first)| before(sender, *first)).sum::<u64>()
+                + holes;
+        }
+        let after = |(sender, sent): (&u32, &&SentBy)| match self.accounts.get(sender) {
+            Some(account) => u64::from(sent.count.saturating_sub(account.next)),
+            None => u64::from(sent.count - sent.first_after(self.since_ns)),
+        };
+        let of_accounts =
+            |(sender, account): (&u32, &Account)| before(sender, account.first) + account.missing();
+        self.accounts.iter().map(of_accounts).sum::<u64>() + sent.iter().map(after).sum::<u64>()
     }
 }
 
@@ -223,7 +252,8 @@ impl Account {
                 sums.delivered += 1;
                 sums.reordered += 1;
             }
-            None if sequence < self.first => sums.grey += 1,
+            // To who came later it need not have come at all, but not in this order.
+            None if sequence < self.first => sums.reordered += 1,
             None => sums.duplicated += 1,
         }
         false
@@ -236,15 +266,15 @@ impl Account {
 
 /// Holds every receiver's accounts against what was sent.
 pub fn settle(receivers: &[Receiver], sent: &Sent, sums: &mut Messages) {
-    let mut by_room: HashMap<u32, Vec<(u32, &SentBy)>> = HashMap::new();
+    let mut by_room: HashMap<u32, HashMap<u32, &SentBy>> = HashMap::new();
     for (&(room, sender), sent) in sent {
-        by_room.entry(room).or_default().push((sender, sent));
+        by_room.entry(room).or_default().insert(sender, sent);
     }
+    let nothing = HashMap::new();
     // For each room, the orders seen by receivers who missed nothing.
     let mut orders: HashMap<u32, Vec<&[u64]>> = HashMap::new();
     for receiver in receivers {
-        let sent = by_room.get(&receiver.room).map_or(&[][..], Vec::as_slice);
-        let missing = receiver.missing(sent);
+        let missing = receiver.missing(by_room.get(&receiver.room).unwrap_or(&nothing));
         // What was announced is not lost; notices count messages to warm up, too.
         let lost = missing.saturating_sub(receiver.told_missed);
         sums.lost += lost;
@@ -281,7 +311,7 @@ mod tests {
     /// That this sender sent so many messages to room 3, at 1000, 1001 and so on.
     fn sent(sender: u32, count: u32) -> Sent {
         let mut by = SentBy::default();
-        (0..u64::from(count)).for_each(|n| by.add(1000 + n));
+        (0..u64::from(count)).for_each(|n| by.add(1000 + n, true));
         Sent::from([((3, sender), by)])
     }
 
@@ -291,6 +321,7 @@ mod tests {
         for &sequence in sequences {
             receiver.message(&header(9, sequence), &mut sums);
         }
+        let receiver = if receiver.stayed { receiver } else { receiver.gone() };
         settle(&[receiver], &sent(9, 10), &mut sums);
         sums
     }
@@ -351,6 +382,12 @@ mod tests {
         assert_eq!((got_less.expected, got_less.lost), (6, 2));
         assert_eq!(seen_by(staying(1003), &[]).lost, 6);
         assert_eq!(seen_by(staying(2000), &[]).lost, 0);
+    }
+
+    #[test]
+    fn newcomers_get_things_in_order_too() {
+        let sums = seen_by(staying(1003), &[5, 4, 6, 7, 8, 9]);
+        assert_eq!((sums.reordered, sums.lost), (1, 1));
     }
 
     #[test]

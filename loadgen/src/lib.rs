@@ -1,4 +1,23 @@
 //! A load generator for chat: what a server does to messages, measured from the outside.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`scenario`] | the settings of a run: built in, from a file, from flags |
+//! | [`plan`], [`schedule`] | who sits where; when each message is due, whatever the server does |
+//! | [`run`] | a run from ramp to teardown: it leads, a [`crew`] does the work |
+//! | [`crew`], [`worker`] | threads, here or elsewhere; each a loop around one readiness set |
+//! | [`message`], [`ledger`] | what messages say about themselves; who should have got what |
+//! | [`result`](mod@result) | what a run found out; everything below is made from it |
+//! | [`guard`] | whether it says anything of the server, and what promises were broken |
+//! | [`report`] | for people and programs: terminal, page, plots, JSON, HDR histograms |
+//! | [`series`], [`compare`], [`statistics`] | several runs; whether two sets of them differ |
+//! | [`spawn`], [`capture`], [`seconds`] | a server to measure; what processes use |
+//!
+//! Rules of the house: latency counts from when a message was *due*, and schedules are made before
+//! the run and never move. Every delivery is accounted for. A thread shares nothing with others but
+//! a few atomics; its clients have no task, no codec and no buffer, only what is left of a line.
+//! Distributions are added, never averaged. A run in which the generator may have been the limit
+//! says so, everywhere.
 
 pub mod capture;
 pub mod compare;

@@ -100,7 +100,7 @@ fn once(
     let mut result = run(scenario, &options, interrupted, &mut |progress| live.show(progress))?;
     if let Some(server) = server {
         let stopped = server.stop().map_err(|e| format!("cannot stop the server: {e}"))?;
-        result.counted(stopped.counts());
+        result.server_stopped(&stopped);
     }
     Ok(result)
 }

@@ -126,7 +126,13 @@ impl Plan {
             Placement::CrossShard => self.home(room) != shard,
         };
         let open = |room: &usize| !self.rooms[*room].is_full();
-        let index = (self.next..self.rooms.len()).filter(open).find(|&room| fits(room));
+        // Where not every room is open to everyone, seats to speak from go first: none is missing.
+        let speak = |room: &usize| {
+            let is_picky = self.placement != Placement::Any && !slow;
+            is_picky && self.rooms[*room].to_speak < self.rooms[*room].speaking && fits(*room)
+        };
+        let rooms = || (self.next..self.rooms.len()).filter(open);
+        let index = rooms().find(speak).or_else(|| rooms().find(|&room| fits(room)));
         let index = index.or_else(|| {
             (0..self.rooms.len()).filter(|&room| fits(room)).min_by_key(|&r| self.rooms[r].taken)
         })?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::guard;
 use crate::scenario::Scenario;
+use crate::spawn::Stopped;
 
 /// Raised when a field of `run.json` changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -63,6 +64,10 @@ pub struct RunResult {
     pub connections: Connections,
     /// Why the first connection that could not be made was not.
     pub connect_error: Option<String>,
+    /// Deliveries had come to an end when the run did.
+    pub caught_up: bool,
+    /// What is wrong with how the server ended, if it was started for this run.
+    pub server_end: Option<String>,
     /// A row for every second, from the first connection on.
     pub timeline: Vec<Second>,
     /// The delivery times that arrived in each second, by its number; together they are
@@ -79,12 +84,13 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Adds what the server counted in its life, which was this run.
-    pub fn counted(&mut self, counts: Option<ServerCounts>) {
+    /// Adds what became of the server whose life was this run.
+    pub fn server_stopped(&mut self, stopped: &Stopped) {
         if let Some(server) = &mut self.server {
-            server.counted = counts;
-            self.failures = guard::failures(self);
+            server.counted = stopped.counts();
         }
+        self.server_end = stopped.problem();
+        self.failures = guard::failures(self);
     }
 }
 
@@ -225,8 +231,8 @@ pub struct Messages {
     pub offered: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Messages sent to warm up, which are not among the others.
-    pub warm_up: u64,
+    /// Messages sent besides: to warm up, or for people to read.
+    pub uncounted: u64,
     /// Deliveries there should have been: for each message, one for each member at that time.
     pub expected: u64,
     /// Deliveries there were.
@@ -241,8 +247,6 @@ pub struct Messages {
     pub corrupted: u64,
     /// Came to somebody who is not in the room.
     pub misrouted: u64,
-    /// Came while their receiver was coming or going, and count neither way.
-    pub grey: u64,
     /// Notices of the server that a receiver missed messages.
     pub gap_notices: u64,
     /// Messages missed by their own account.
@@ -258,7 +262,7 @@ impl Messages {
     pub fn add(&mut self, other: &Self) {
         self.offered += other.offered;
         self.sent += other.sent;
-        self.warm_up += other.warm_up;
+        self.uncounted += other.uncounted;
         self.expected += other.expected;
         self.delivered += other.delivered;
         self.lost += other.lost;
@@ -266,7 +270,6 @@ impl Messages {
         self.reordered += other.reordered;
         self.corrupted += other.corrupted;
         self.misrouted += other.misrouted;
-        self.grey += other.grey;
         self.gap_notices += other.gap_notices;
         self.missed += other.missed;
         self.missed_by_slow += other.missed_by_slow;
@@ -337,6 +340,8 @@ pub struct ServerUse {
     pub user_ns: u64,
     /// CPU time in the kernel, in nanoseconds.
     pub system_ns: u64,
+    /// CPU time from the first connection until everyone was where they should be, in nanoseconds.
+    pub gather_ns: u64,
     /// Resident memory before the first connection and at the end, in bytes.
     pub rss_before: u64,
     /// See `rss_before`.

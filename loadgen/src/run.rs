@@ -109,14 +109,17 @@ pub fn run(
     let before = watch_server().transpose()?;
     let mut run = Run::start(scenario, options, interrupted, watch)?;
     run.gather()?;
+    // From here on a server that is gone is a finding.
+    let watch_server = || watch_server().and_then(Result::ok);
+    let gathered = watch_server();
     run.send();
-    let (server_from, own_from) = (watch_server().transpose()?, run.generator()?);
+    let (server_from, own_from) = (watch_server(), run.generator()?);
     run.measure();
-    let (server_to, own_to) = (watch_server().transpose()?, run.generator()?);
-    run.drain();
-    let server = match (server_from, server_to, before) {
-        (Some(from), Some(to), Some(before)) => {
-            Some(ServerUse::between(&from, &to).counted_from(&before))
+    let (server_to, own_to) = (watch_server(), run.generator()?);
+    let caught_up = run.drain();
+    let server = match (before, gathered, server_from, server_to) {
+        (Some(before), Some(gathered), Some(from), Some(to)) => {
+            Some(ServerUse::between(&from, &to).counted_from(&before, &gathered))
         }
         _ => None,
     };
@@ -125,7 +128,7 @@ pub fn run(
     let generator = GeneratorUse { reads, bytes_read, ..GeneratorUse::between(&own_from, &own_to) };
     let mut result = account(scenario, ended);
     (result.server, result.generator) = (server, generator);
-    result.started_unix_seconds = started_unix_seconds;
+    (result.started_unix_seconds, result.caught_up) = (started_unix_seconds, caught_up);
     result.invalid = guard::judge(&result);
     result.failures = guard::failures(&result);
     Ok(result)
@@ -260,19 +263,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What is on its way arrives.
-    fn drain(&mut self) {
+    /// What is on its way arrives; whether that came to an end.
+    fn drain(&mut self) -> bool {
         self.order(Order::Drain);
         let from = now_ns();
         let max = from + (self.scenario.drain_seconds_max * 1e9) as u64;
-        let (mut last, mut since) = (0, from);
+        let (mut last, mut since, mut is_quiet) = (0, from, false);
         self.phase("drain", |standing| {
             if standing.delivered != last {
                 (last, since) = (standing.delivered, now_ns());
             }
-            let quiet = now_ns() - since > QUIET.as_nanos() as u64;
-            if quiet { 1.0 } else { part(from, max) }
+            is_quiet = now_ns() - since > QUIET.as_nanos() as u64;
+            if is_quiet { 1.0 } else { part(from, max) }
         });
+        is_quiet
     }
 
     /// Puts what threads tell into seconds.
@@ -339,6 +343,8 @@ fn account(scenario: &Scenario, ended: Ended) -> RunResult {
         messages: sums,
         connections,
         connect_error: ended.outcome.connect_error,
+        caught_up: true,
+        server_end: None,
         timeline: ended.timeline,
         intervals: ended.intervals,
         server: None,

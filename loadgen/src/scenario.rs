@@ -252,6 +252,12 @@ impl Scenario {
         if problems.is_empty() { Ok(scenario) } else { Err(problems) }
     }
 
+    /// Whether anyone comes to a room after the beginning.
+    #[must_use]
+    pub fn has_newcomers(&self) -> bool {
+        self.churn_per_second > 0.0 || self.joins_per_second > 0.0 || self.herds > 0
+    }
+
     /// What does not go together.
     #[must_use]
     pub fn contradictions(&self) -> Vec<Problem> {
@@ -272,6 +278,11 @@ impl Scenario {
         wrong(
             self.rooms == 0 && self.placement != Placement::Any,
             "`placement` needs `rooms`: what is to be placed is their members",
+        );
+        wrong(
+            self.placement != Placement::Any && self.has_newcomers(),
+            "`placement` is of those who are there from the beginning: it cannot be had with \
+             `churn_per_second`, `joins_per_second` or `herds`",
         );
         problems
     }

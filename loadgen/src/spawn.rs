@@ -61,6 +61,18 @@ impl Stopped {
         self.shards.values().filter_map(|counters| counters.get(name)).sum()
     }
 
+    /// What is wrong with how it ended; none for a clean end.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let how = match (self.killed, self.status.success()) {
+            (true, _) => "did not end when it was asked to, and was killed".to_owned(),
+            (false, true) => return None,
+            (false, false) => format!("ended badly ({})", self.status),
+        };
+        let last = self.log.last().map_or("nothing", String::as_str);
+        Some(format!("the server {how}; the last it said was: {last}"))
+    }
+
     /// What it counted; none for a server that did not come to telling it.
     #[must_use]
     pub fn counts(&self) -> Option<ServerCounts> {

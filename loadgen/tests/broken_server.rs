@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -23,6 +23,8 @@ enum Fault {
     Swap,
     Misroute,
     Corrupt,
+    /// Lets nobody into a room.
+    Deaf,
 }
 
 /// A chat server as simple as can be.
@@ -57,6 +59,16 @@ impl Double {
         for line in BufReader::new(&stream).lines() {
             let Ok(line) = line else { break };
             let mut double = double.lock().expect("no panic in the double");
+            if double.fault == Fault::Deaf && line.starts_with("/join ") {
+                continue;
+            }
+            if line == "/quit" {
+                double.rooms.values_mut().for_each(|all| all.retain(|(it, _)| *it != client));
+                // The end arrives together with the last line.
+                let _ = writeln!(out, "goodbye");
+                let _ = stream.shutdown(Shutdown::Both);
+                break;
+            }
             if let Some(name) = line.strip_prefix("/join ") {
                 name.clone_into(&mut room);
                 let _ = writeln!(out, "You joined {room}");
@@ -161,6 +173,36 @@ fn every_way_to_break_a_promise_is_noticed() {
             assert!(!result.failures.is_empty(), "{fault:?} fails the run");
         }
     }
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_noticed() {
+    let result = measure(Fault::Deaf, Arrivals::Constant);
+    let reasons = result.invalid.join("\n");
+    assert!(reasons.contains("6 connections could not be made"), "{reasons}");
+    assert!(reasons.contains("never let it into its room"), "{reasons}");
+}
+
+#[test]
+fn who_goes_with_the_last_line_comes_back() {
+    let scenario = Scenario {
+        connections: 4,
+        churn_per_second: 100.0,
+        warm_up_seconds: 0.0,
+        measure_seconds: 1.0,
+        ..Scenario::default()
+    };
+    let options = Options {
+        address: Double::start(Fault::None),
+        shards: 1,
+        pid: None,
+        cpus: vec![],
+        processes: None,
+    };
+    let result = run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("a run");
+    // Whoever does not notice the end is never replaced, and there are only four.
+    assert!(result.connections.opened > 40, "{:?}", result.connections);
+    assert_eq!(wrongs(&result.messages), [0; 6], "{:?}", result.messages);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn measure(scenario: &Scenario) -> RunResult {
     };
     let mut result =
         run(scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("it runs");
-    result.counted(server.stop().expect("it stops").counts());
+    result.server_stopped(&server.stop().expect("it stops"));
     result
 }
 
@@ -102,7 +102,7 @@ fn processes_together_find_what_one_does() {
     assert_eq!(run["times"]["delivery"]["count"].as_u64(), Some(count("delivered")));
     assert_eq!(run["times"]["greeting"]["count"], 50);
     let said = run["server"]["counted"]["said"].as_u64();
-    assert_eq!(said, Some(count("sent") + count("warm_up")));
+    assert_eq!(said, Some(count("sent") + count("uncounted")));
     let threads = run["generator"]["threads"].as_array().expect("threads");
     let loading = threads.iter().filter_map(|thread| thread["name"].as_str());
     let loading = loading.filter(|name| name.starts_with("load-")).count();

@@ -1,5 +1,13 @@
 //! The one place where characters that could harm a reader's terminal are taken out.
 
+use memchr::memchr2_iter;
+
+const DELETE: u8 = 0x7f;
+/// Begins U+0080 to U+00BF, of which the first half are control characters.
+const LEADS_CONTROLS: u8 = 0xc2;
+/// Begins U+2000 to U+2FFF, where those are that reorder text.
+const LEADS_PUNCTUATION: u8 = 0xe2;
+
 /// Whether all of `bytes` is printable ASCII: the usual case, decided without looking at single
 /// characters.
 #[inline]
@@ -19,7 +27,23 @@ fn is_harmless(c: char) -> bool {
 /// Whether every character of `text` may reach another user.
 #[inline]
 pub(super) fn is_clean(text: &str) -> bool {
-    is_plain(text.as_bytes()) || text.chars().all(is_harmless)
+    is_plain(text.as_bytes()) || is_clean_beyond_ascii(text)
+}
+
+fn is_clean_beyond_ascii(text: &str) -> bool {
+    // As above, no early exit. In UTF-8 every harmful character that is no single byte begins with
+    // one of two bytes, which most languages do without.
+    let (controls, suspects) = text.bytes().fold((false, false), |(controls, suspects), b| {
+        let control = ((b < b' ') & (b != b'\t')) | (b == DELETE);
+        (controls | control, suspects | (b == LEADS_CONTROLS) | (b == LEADS_PUNCTUATION))
+    });
+    !controls && (!suspects || suspects_are_harmless(text))
+}
+
+/// Looks at the characters that the two suspicious bytes begin.
+fn suspects_are_harmless(text: &str) -> bool {
+    memchr2_iter(LEADS_CONTROLS, LEADS_PUNCTUATION, text.as_bytes())
+        .all(|at| text[at..].chars().next().is_none_or(is_harmless))
 }
 
 /// Puts what may reach another user of `text` into `out`, in place of what was there.
@@ -44,6 +68,13 @@ mod tests {
         assert_eq!(cleaned("a\u{1b}[31mb\0\u{7f}\u{9b}c\u{85}"), "a[31mbc");
         assert_eq!(cleaned("\u{202a}l\u{202e}r\u{2066}i\u{2069}"), "lri");
         assert_eq!(cleaned("tab\tünï 日本 👩‍👩‍👧 العربية"), "tab\tünï 日本 👩‍👩‍👧 العربية");
+    }
+
+    #[test]
+    fn every_harmful_character_is_noticed_and_no_other() {
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_clean(&format!("é{c}x")), is_harmless(c), "{c:?}");
+        }
     }
 
     proptest! {

@@ -77,6 +77,7 @@ impl ServerUse {
             threads: after.threads.since(&before.threads),
             user_ns: after.times.user_ns.saturating_sub(before.times.user_ns),
             system_ns: after.times.system_ns.saturating_sub(before.times.system_ns),
+            gather_ns: 0,
             rss_before: before.rss,
             rss_after: after.rss,
             pss_after: after.pss,
@@ -89,10 +90,17 @@ impl ServerUse {
         }
     }
 
-    /// The same, with memory compared to that at `unloaded`: before the first connection.
+    /// The same, with memory compared to that at `unloaded`, before the first connection, and what
+    /// it cost until everyone was where they should be, at `gathered`.
     #[must_use]
-    pub fn counted_from(self, unloaded: &Snapshot) -> Self {
-        Self { rss_before: unloaded.rss, socket_bytes_before: unloaded.socket_bytes, ..self }
+    pub fn counted_from(self, unloaded: &Snapshot, gathered: &Snapshot) -> Self {
+        let gathering = gathered.threads.since(&unloaded.threads);
+        Self {
+            gather_ns: gathering.iter().map(|thread| thread.cpu_ns).sum(),
+            rss_before: unloaded.rss,
+            socket_bytes_before: unloaded.socket_bytes,
+            ..self
+        }
     }
 }
 

@@ -244,11 +244,12 @@ impl Run {
     }
 }
 
-/// What of a run is compared. What was never measured is left out.
+/// What of a run is compared. What was never measured is left out; CPU time that was too short for
+/// the kernel's clock was measured, and is zero.
 fn figures(run: &Recorded) -> Result<Vec<(Metric, f64)>, String> {
     let mut figures = vec![];
     let mut add = |name: String, unit, more_is_better, value: Option<f64>| {
-        if let Some(value) = value.filter(|value| value.is_finite() && *value > 0.0) {
+        if let Some(value) = value {
             figures.push((Metric { name, unit, more_is_better }, value));
         }
     };
@@ -262,7 +263,7 @@ fn figures(run: &Recorded) -> Result<Vec<(Metric, f64)>, String> {
             add("delivery max".to_owned(), Unit::Nanoseconds, false, times.max_ns);
         }
     }
-    let delivered = Some(run.figures.delivered_per_second);
+    let delivered = Some(run.figures.delivered_per_second).filter(|rate| *rate > 0.0);
     add("deliveries".to_owned(), Unit::PerSecond, true, delivered);
     if let Some(costs) = &run.figures.server {
         for (name, cost) in

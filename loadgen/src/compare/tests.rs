@@ -223,6 +223,21 @@ fn a_run_without_a_server_is_compared_by_the_rest() {
 }
 
 #[test]
+fn a_cost_of_nothing_counts_as_much_as_any_other() {
+    let (a, b) = (Folder::new("nothing-a"), Folder::new("nothing-b"));
+    for (number, user_ns) in [0, 0, 0, 1_000_000].into_iter().enumerate() {
+        let mut run = run(1000);
+        run.server.as_mut().expect("a server").user_ns = 1_000_000;
+        a.write(&number.to_string(), &run);
+        run.server.as_mut().expect("a server").user_ns = user_ns;
+        b.write(&number.to_string(), &run);
+    }
+    let comparison = compare(&a.0, &b.0, false).expect("comparable");
+    let user = find(&comparison, "server CPU a delivery, user");
+    assert!(user.median_b == 0.0 && user.p.is_some(), "{user:?}");
+}
+
+#[test]
 fn folders_that_are_none_are_explained() {
     let a = Folder::with("none-a", &[1000]);
     let other = Folder::new("none-b");

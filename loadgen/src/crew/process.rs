@@ -231,7 +231,7 @@ mod tests {
         };
         receiver.message(&header, &mut outcome.sums);
         outcome.receivers.push(receiver);
-        outcome.sent.entry((3, 9)).or_default().add(5);
+        outcome.sent.entry((3, 9)).or_default().add(5, true);
         outcome.samples.insert((9, 4), (1, 2, 3));
         outcome.connect_error = Some("no".to_owned());
         let mut bytes = vec![];

@@ -26,10 +26,10 @@ impl Axis {
         Self { range: 0.0..end, ticks, is_logarithmic: false }
     }
 
-    /// A logarithmic axis for everything from `low` to `high`, which are at least 100.
+    /// A logarithmic axis for everything from `low` to `high`, which are at least 0.1.
     pub(crate) fn logarithmic(low: f64, high: f64) -> Self {
         let steps = |each: &'static [f64]| {
-            (2..13).flat_map(move |power| each.iter().map(move |n| n * 10_f64.powi(power)))
+            (-1..13).flat_map(move |power| each.iter().map(move |n| n * 10_f64.powi(power)))
         };
         let fine: &'static [f64] = &[1.0, 2.0, 5.0];
         let start = steps(fine).take_while(|step| *step <= low).last().unwrap_or(low);
@@ -37,6 +37,11 @@ impl Axis {
         let each: &'static [f64] = if end / start > 1e3 { &[1.0] } else { fine };
         let ticks = steps(each).filter(|step| (start..=end).contains(step)).collect();
         Self { range: start..end, ticks, is_logarithmic: true }
+    }
+
+    /// Where it starts.
+    pub(crate) fn start(&self) -> f64 {
+        self.range.start
     }
 
     /// Where it ends.
@@ -91,6 +96,8 @@ mod tests {
         let about = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-9;
         assert!(about(axis.range.start, 200e3) && about(axis.range.end, 5e6), "{axis:?}");
         assert_eq!(axis.ticks.len(), 5);
+        let axis = Axis::logarithmic(0.3, 40.0);
+        assert!(about(axis.range.start, 0.2) && about(axis.range.end, 50.0), "{axis:?}");
         let axis = Axis::logarithmic(1e6, 1e6);
         assert!(about(axis.range.end, 2e6), "{axis:?}");
     }

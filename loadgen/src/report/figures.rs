@@ -18,6 +18,10 @@ pub(crate) const PERCENTILES: &[(&str, &str, f64)] = &[
 /// How many samples above a percentile make it one: with fewer, it is the luck of a few.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
 
+/// A shorter ramp says nothing about how many clients come in a second: whether it is over is only
+/// looked at so often.
+const RAMP_SECONDS_MIN: f64 = 0.1;
+
 /// The value at `quantile`, in nanoseconds; none if too few samples are above it to tell.
 pub(crate) fn quantile(times: &Histogram<u64>, quantile: f64) -> Option<u64> {
     (quantile <= quantile_max(times)).then(|| times.value_at_quantile(quantile))
@@ -45,6 +49,8 @@ pub struct Figures {
     /// Expected deliveries that neither came nor are known to be lost. Anything but 0 is a mistake
     /// in the counting.
     pub unaccounted: i64,
+    /// Clients that came in a second, until all were there; none if that was too quick to tell.
+    pub arrived_per_second: Option<f64>,
     /// CPU time of the busiest generator thread, as a part of the time.
     pub generator_busiest: f64,
     /// What the server's use comes to; none if it could not be watched.
@@ -60,6 +66,9 @@ pub struct ServerFigures {
     pub user_ns_per_delivery: Option<f64>,
     /// CPU time in the kernel for each delivery, in nanoseconds; none without deliveries.
     pub system_ns_per_delivery: Option<f64>,
+    /// CPU time for each client until all were where they should be, in nanoseconds; none without
+    /// clients.
+    pub gather_ns_per_connection: Option<f64>,
     /// Resident memory gained for each connection, in bytes; none without connections.
     pub rss_bytes_per_connection: Option<f64>,
     /// Lines of rooms in each call that wrote, over the server's whole life; none if it is not
@@ -74,6 +83,9 @@ impl Figures {
         let messages = &result.messages;
         let measured = result.phases.iter().find(|phase| phase.name == "measure");
         let seconds = measured.map_or(result.scenario.measure_seconds, |phase| phase.seconds);
+        let ramp = result.phases.iter().find(|phase| phase.name == "ramp");
+        let ramp = ramp.map(|ramp| ramp.seconds).filter(|seconds| *seconds > RAMP_SECONDS_MIN);
+        let ramp = ramp.unwrap_or(0.0);
         let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         let generator = &result.generator;
         let busiest = generator.threads.iter().map(|thread| thread.cpu_ns).max().unwrap_or(0);
@@ -84,6 +96,7 @@ impl Figures {
             achieved_share: share(messages.sent as f64, messages.offered as f64),
             delivered_per_second: per_second(messages.delivered),
             unaccounted: messages.expected.wrapping_sub(messages.delivered + messages.lost) as i64,
+            arrived_per_second: share(result.connections.most as f64, ramp),
             generator_busiest: share(busiest as f64, generator.seconds * 1e9).unwrap_or(0.0),
             server: result.server.as_ref().map(|server| ServerFigures::of(server, result)),
         }
@@ -99,6 +112,10 @@ impl ServerFigures {
             cores: share(cpu, server.seconds * 1e9).unwrap_or(0.0),
             user_ns_per_delivery: share(server.user_ns as f64, delivered),
             system_ns_per_delivery: share(server.system_ns as f64, delivered),
+            gather_ns_per_connection: share(
+                server.gather_ns as f64,
+                result.connections.most as f64,
+            ),
             rss_bytes_per_connection: share(gained, result.connections.most as f64),
             lines_per_write: server
                 .counted

@@ -69,7 +69,8 @@ pub(crate) fn document(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · {generator}</title>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title} · {generator}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\
          <footer>{generator}</footer>\n</main>\n</body>\n</html>\n"
     )
@@ -152,6 +153,13 @@ fn server_tiles(result: &RunResult, figures: &Figures, mut tile: impl FnMut(&str
             tile("server CPU a delivery", &cost, &format!("{cores} cores in all"));
         }
         _ => tile("server CPU", &cores, "cores"),
+    }
+    if let Some(cost) = derived.gather_ns_per_connection {
+        let rate = figures.arrived_per_second.map_or_else(
+            || "until all had joined".to_owned(),
+            |rate| format!("until all had joined; {} came a second", format::number(rate)),
+        );
+        tile("server CPU a client", &format::time(cost), &rate);
     }
     let most = format!("with up to {} connections", format::count(result.connections.most));
     tile("server memory", &format::bytes(server.rss_after as f64), &most);

@@ -29,6 +29,8 @@ pub(crate) fn run(result: &RunResult) -> io::Result<String> {
         "messages": result.messages,
         "connections": result.connections,
         "connect_error": result.connect_error,
+        "caught_up": result.caught_up,
+        "server_end": result.server_end,
         "figures": Figures::of(result),
         "server": result.server,
         "generator": result.generator,

@@ -1,4 +1,5 @@
-//! Several runs at a glance: what a sweep or a search leaves in its folder, above those of its runs.
+//! Several runs at a glance: what a sweep or a search leaves in its folder, beside the folders of
+//! its runs.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use super::environment::Environment;
 use super::figures::{Figures, quantile};
-use super::{json, overview_page, plots_rates, write_files};
+use super::{json, overview_page, plots_rates, settings, write_files};
 use crate::result::{RunResult, SCHEMA_VERSION};
 use crate::scenario::Scenario;
 
@@ -139,6 +140,7 @@ pub fn write_overview(overview: &Overview<'_>, folder: &Path) -> io::Result<()> 
     let mut files = vec![
         ("sweep.json".to_owned(), whole(overview)?),
         ("sweep.csv".to_owned(), csv(overview.rows)),
+        ("scenario.toml".to_owned(), settings::file(overview.scenario)),
     ];
     files.extend(plot.iter().map(|svg| ("sweep.svg".to_owned(), svg.clone())));
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();

@@ -31,7 +31,11 @@ pub(crate) fn page(
     body.push_str(&section("Scenario", &settings));
     body.push_str(&section("Environment", &tables::environment(environment)));
     body.push_str(&section("Files", &tables::files(names)));
-    document(&format!("{} of {}", overview.kind, overview.scenario.name), &body)
+    document(&title(overview), &body)
+}
+
+fn title(overview: &Overview<'_>) -> String {
+    format!("{}: {}", overview.scenario.name, overview.kind)
 }
 
 fn header(overview: &Overview<'_>) -> String {
@@ -49,11 +53,10 @@ fn header(overview: &Overview<'_>) -> String {
         }
     }
     format!(
-        "<header>\n<p class=\"when\">{}</p>\n<h1>{} of {} {badges}</h1>\n\
+        "<header>\n<p class=\"when\">{}</p>\n<h1>{} {badges}</h1>\n\
          <p class=\"lead\">{}</p>\n</header>\n",
         format::moment(when),
-        overview.kind,
-        escape(&overview.scenario.name),
+        escape(&title(overview)),
         escape(&overview.scenario.description),
     )
 }
@@ -61,19 +64,18 @@ fn header(overview: &Overview<'_>) -> String {
 /// A line for each run in the order of their rates, and one below for what is wrong with it.
 fn runs(rows: &[Row]) -> String {
     const HEAD: &[&str] = &[
-        "messages/s",
         "deliveries/s",
         "p50",
         "p99",
         "p99.9",
         "longest",
-        "server CPU a delivery",
-        "busiest generator thread",
+        "server CPU<br>a delivery",
+        "generator<br>busy",
         "",
     ];
     let mut rows: Vec<&Row> = rows.iter().collect();
     rows.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    let mut table = String::from("<div class=\"wide\"><table>\n<tr><th></th>");
+    let mut table = String::from("<div class=\"wide\"><table>\n<tr><th>run</th>");
     for title in HEAD {
         let _ = write!(table, "<th>{title}</th>");
     }
@@ -84,7 +86,6 @@ fn runs(rows: &[Row]) -> String {
         let run = escape(&row.run);
         let _ = write!(table, "<tr><th><a href=\"{run}/report.html\">{run}</a></th>");
         for cell in [
-            format::number(row.rate),
             format::number(row.delivered_per_second),
             whole(row.p50_ns),
             whole(row.p99_ns),

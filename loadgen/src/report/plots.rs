@@ -28,12 +28,15 @@ pub(crate) const LINES: [RGBColor; 3] =
 
 /// The backend rounds to whole units: with this many in a pixel, curves are smooth.
 pub(crate) const SCALE: u32 = 2;
+/// How far the lines of the grid go on below a plot: enough to keep the first label there away from
+/// the lowest one at the left.
+pub(crate) const TICK: u32 = 6 * SCALE;
 /// How wide plots are, in pixels.
 pub(crate) const WIDTH: u32 = 920;
 /// How high those with names right of their lines are.
 pub(crate) const HEIGHT: u32 = 440;
 /// Where the names of the lines are, right of the curves, in pixels.
-const NAMES_WIDTH: u32 = 150;
+const NAMES_WIDTH: u32 = 166;
 /// The least distance of two names, in pixels.
 const NAMES_APART: i32 = 34;
 /// Points of a curve.
@@ -162,6 +165,7 @@ pub(crate) fn chart<'a, 'b>(
         .bold_line_style(GRID.stroke_width(SCALE))
         .axis_style(GRID.stroke_width(SCALE))
         .label_style(text(13.0, FAINT, HPos::Center, VPos::Center))
+        .set_tick_mark_size(LabelAreaPosition::Bottom, TICK)
         .x_label_formatter(&x_label)
         .y_label_formatter(&|ns| format::round_time(*ns))
         .draw()?;

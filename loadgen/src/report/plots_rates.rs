@@ -1,17 +1,17 @@
 //! Delivery times by rate: where they begin to rise is what a server can take.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::Axis;
 use super::format;
 use super::overview::{Row, Verdict};
 use super::plots::{
-    Area, Ending, FAINT, HEIGHT, LINES, Plot, SCALE, SURFACE, chart, draw, endings, text, units,
+    Area, Ending, Error, FAINT, HEIGHT, LINES, Plot, SCALE, SURFACE, chart, draw, endings, units,
 };
 use crate::statistics::median;
 
-type Error = DrawingAreaErrorKind<std::io::Error>;
+/// Rates that are further apart than this by factor would crowd at the left end of an even axis.
+const EVEN_MAX: f64 = 20.0;
 
 /// A percentile's name, and its time in a run.
 type Percentile = (&'static str, fn(&Row) -> Option<u64>);
@@ -32,10 +32,18 @@ pub(crate) fn plot(rows: &[Row], target_ns: Option<f64>) -> Plot {
         let all = || times().map(|ns| ns as f64).chain(target_ns);
         let low = all().fold(f64::INFINITY, f64::min);
         let high = all().fold(1.0, f64::max);
-        let right = rows.iter().map(|row| row.rate).fold(1.0, f64::max);
-        rates_on(area, rows, target_ns, (Axis::up_to(right), Axis::logarithmic(low, high)))
+        rates_on(area, rows, target_ns, (rates(rows), Axis::logarithmic(low, high)))
     })?;
     Ok(Some(svg))
+}
+
+/// The axis for the rates of `rows`.
+fn rates(rows: &[Row]) -> Axis {
+    let rates = || rows.iter().map(|row| row.rate);
+    let low = rates().fold(f64::INFINITY, f64::min);
+    let high = rates().fold(1.0, f64::max);
+    let is_even = low < 0.1 || high / low < EVEN_MAX;
+    if is_even { Axis::up_to(high) } else { Axis::logarithmic(low, high) }
 }
 
 fn rates_on(
@@ -44,17 +52,16 @@ fn rates_on(
     target_ns: Option<f64>,
     (x, y): (Axis, Axis),
 ) -> Result<(), Error> {
-    let right = x.end();
+    let (left, right) = (x.start(), x.end());
     let mut chart = chart(area, x, y, &|rate| format!("{}/s", format::short(*rate)))?;
+    let mut ends = vec![];
     if let Some(target) = target_ns {
         let style = FAINT.stroke_width(SCALE);
-        chart.draw_series(LineSeries::new([(0.0, target), (right, target)], style))?;
-        let (x, y) = chart.backend_coord(&(0.0, target));
-        let name = format!("p99 is to be at most {}", format::time(target));
-        let style = text(13.0, FAINT, HPos::Left, VPos::Bottom);
-        area.draw_text(&name, &style, (x + units(8), y - units(3)))?;
+        chart.draw_series(LineSeries::new([(left, target), (right, target)], style))?;
+        let value = format!("p99 under {}", format::time(target));
+        let at = chart.backend_coord(&(right, target));
+        ends.push(Ending { name: "target", value, color: FAINT, at });
     }
-    let mut ends = vec![];
     for ((name, of), color) in PERCENTILES.iter().zip(LINES) {
         let line = line(rows, *of);
         let style = color.stroke_width(2 * SCALE);
@@ -106,11 +113,11 @@ mod tests {
     #[test]
     fn all_lines_have_their_names_and_the_target_its_own() {
         let svg = plot(&rows(), Some(5e6)).expect("drawn").expect("a plot");
-        for part in [">\np50\n<", ">\np99\n<", ">\np99.9\n<", "p99 is to be at most 5.00 ms"] {
+        for part in [">\np50\n<", ">\np99\n<", ">\np99.9\n<", ">\np99 under 5.00 ms\n<"] {
             assert!(svg.contains(part), "no {part:?}");
         }
         let svg = plot(&rows(), None).expect("drawn").expect("a plot");
-        assert!(!svg.contains("at most"));
+        assert!(!svg.contains("target"));
     }
 
     #[test]
@@ -136,6 +143,18 @@ mod tests {
         let rates: Vec<f64> = points.iter().map(|point| point.0).collect();
         assert_eq!(rates, [100.0, 200.0, 400.0, 800.0]);
         assert_eq!(points[0].1, 7_000_000.0);
+    }
+
+    #[test]
+    fn rates_far_apart_have_a_logarithmic_axis() {
+        let mut rows = rows();
+        let even = rates(&rows);
+        assert_eq!((even.start(), even.end()), (0.0, 2_000.0));
+        rows[0].rate = 10.0;
+        let logarithmic = rates(&rows);
+        assert!((logarithmic.start() - 10.0).abs() < 1e-6, "{logarithmic:?}");
+        rows[0].rate = 0.0;
+        assert_eq!(rates(&rows).start(), 0.0);
     }
 
     #[test]

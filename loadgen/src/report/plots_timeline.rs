@@ -5,11 +5,17 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::Axis;
 use super::format;
-use super::plots::{Area, FAINT, GRID, INK, LINES, Plot, SCALE, SHADE, WIDTH, draw, text, units};
+use super::plots::{
+    Area, FAINT, GRID, INK, LINES, Plot, SCALE, SHADE, TICK, WIDTH, draw, text, units,
+};
 use crate::result::{Phase, RunResult, Second};
 
 /// Pixels of a small plot.
-const PANEL_HEIGHT: u32 = 128;
+const PANEL_HEIGHT: u32 = 136;
+/// Pixels above a small plot, and down to the middle of its title there: nearer to its own plot
+/// than to the one above.
+const TITLE_HEIGHT: u32 = 38;
+const TITLE_MIDDLE: u32 = 24;
 /// Pixels of the line above the first one that names the phases.
 const PHASES_HEIGHT: u32 = 26;
 /// Pixels of the line below the last one that counts the seconds.
@@ -51,7 +57,8 @@ const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Delivery time, 99th percentile",
-        value: |it| (it.delivered > 0).then_some(it.p99_us * 1e3),
+        // Deliveries of the warm-up are counted, and not timed.
+        value: |it| (it.p99_us > 0.0).then_some(it.p99_us * 1e3),
         highest: true,
         label: format::round_time,
     },
@@ -146,7 +153,7 @@ impl Panel {
         let axis = Axis::up_to(most);
         let top = axis.end();
         let mut chart = ChartBuilder::on(area)
-            .margin_top(units(30))
+            .margin_top(units(TITLE_HEIGHT))
             .margin_right(units(MARGIN))
             .x_label_area_size(if is_last { units(SECONDS_HEIGHT) } else { 0 })
             .y_label_area_size(units(LABELS_WIDTH))
@@ -163,6 +170,7 @@ impl Panel {
             .bold_line_style(GRID.stroke_width(SCALE))
             .axis_style(GRID.stroke_width(SCALE))
             .label_style(text(12.0, FAINT, HPos::Center, VPos::Center))
+            .set_tick_mark_size(LabelAreaPosition::Bottom, TICK)
             .x_label_formatter(&|seconds| format!("{} s", format::short(*seconds)))
             .y_label_formatter(&|value| (self.label)(*value))
             .draw()?;
@@ -176,10 +184,10 @@ impl Panel {
             }
         }
         let style = text(14.0, INK, HPos::Left, VPos::Center);
-        area.draw_text(self.title, &style, (units(LABELS_WIDTH), units(15)))?;
+        area.draw_text(self.title, &style, (units(LABELS_WIDTH), units(TITLE_MIDDLE)))?;
         let style = text(13.0, FAINT, HPos::Right, VPos::Center);
         let most = format!("at most {}", (self.label)(most));
-        area.draw_text(&most, &style, (units(WIDTH - MARGIN), units(15)))
+        area.draw_text(&most, &style, (units(WIDTH - MARGIN), units(TITLE_MIDDLE)))
     }
 }
 
@@ -219,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn a_second_without_deliveries_interrupts_the_line_of_their_times() {
-        let second = |delivered| Second { delivered, p99_us: 5.0, ..Second::default() };
-        let seconds = [second(1), second(0), second(1), second(1)];
+    fn a_second_without_timed_deliveries_interrupts_the_line_of_their_times() {
+        let second = |p99_us| Second { delivered: 1, p99_us, ..Second::default() };
+        let seconds = [second(5.0), second(0.0), second(5.0), second(5.0)];
         let lengths: Vec<usize> = PANELS[1].lines(&seconds).iter().map(Vec::len).collect();
         assert_eq!(lengths, [1, 2]);
     }

@@ -74,7 +74,6 @@ pub(crate) fn messages(result: &RunResult, figures: &Figures) -> String {
         ("corrupted", n(it.corrupted)),
         ("in a wrong room", n(it.misrouted)),
         ("receivers that disagree on the order", n(it.disagreements)),
-        ("while coming or going, not counted", n(it.grey)),
     ])
 }
 

@@ -19,7 +19,7 @@ pub fn print(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
         rates(&figures, &result.messages, out)?;
         accounts(&figures, &result.messages, out)?;
     }
-    connections(result, out)?;
+    connections(result, &figures, out)?;
     if let (Some(server), Some(derived)) = (&result.server, &figures.server) {
         uses(server, derived, out)?;
     }
@@ -113,14 +113,10 @@ fn accounts(figures: &Figures, messages: &Messages, out: &mut impl io::Write) ->
         n(messages.misrouted),
         n(messages.disagreements),
     )?;
-    if messages.grey > 0 {
-        let grey = n(messages.grey);
-        writeln!(out, "               {grey} to members coming or going, which count neither way")?;
-    }
     Ok(())
 }
 
-fn connections(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
+fn connections(result: &RunResult, figures: &Figures, out: &mut impl io::Write) -> io::Result<()> {
     let it = &result.connections;
     let n = format::count;
     write!(out, "  connections  {} opened, {} at most at a time", n(it.opened), n(it.most))?;
@@ -132,6 +128,15 @@ fn connections(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
         if count > 0 {
             write!(out, ", {} {what}", n(count))?;
         }
+    }
+    if let Some(rate) = figures.arrived_per_second {
+        write!(out, "\n               all came within {:.2} s", it.most as f64 / rate)?;
+        write!(out, " ({}/s)", format::number(rate))?;
+    }
+    let cost = figures.server.as_ref().and_then(|server| server.gather_ns_per_connection);
+    if let Some(cost) = cost {
+        let start = if figures.arrived_per_second.is_some() { ", " } else { "\n               " };
+        write!(out, "{start}{} of server CPU each to come and join", format::time(cost))?;
     }
     writeln!(out)
 }

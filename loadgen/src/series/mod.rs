@@ -130,7 +130,7 @@ impl<'a> Series<'a> {
         self.enough.load(Ordering::Relaxed)
     }
 
-    /// Runs the scenario at `rate`. A window would make its own rate, so it sends at random instead.
+    /// Runs the scenario at `rate`. A window would make its own rate: it sends at random instead.
     fn run_at(&mut self, rate: f64) -> Result<RunResult, String> {
         let arrivals = match self.scenario.arrivals {
             Arrivals::Window => Arrivals::Poisson,

@@ -15,6 +15,7 @@ const REPEATS: usize = 3;
 struct Repeats {
     made: usize,
     good: usize,
+    invalid: usize,
 }
 
 impl Series<'_> {
@@ -35,10 +36,12 @@ impl Series<'_> {
                 None => high = middle,
             }
         }
-        let mut repeats = Repeats { made: 0, good: 0 };
+        let mut repeats = Repeats { made: 0, good: 0, invalid: 0 };
         while best.is_some() && repeats.made < REPEATS && !self.is_enough() {
             let good = self.try_at(low, p99_us)?;
+            let last = self.rows.last().expect("the run just made");
             repeats.made += 1;
+            repeats.invalid += usize::from(last.verdict == Verdict::Invalid);
             if good.is_some() {
                 (repeats.good, best) = (repeats.good + 1, good);
             }
@@ -76,7 +79,7 @@ impl Series<'_> {
     }
 
     fn found(&self, rate: f64, p99_us: f64, repeats: &Repeats) -> Conclusion {
-        let Repeats { made, good } = *repeats;
+        let Repeats { made, good, invalid } = *repeats;
         let target = format!("p99 under {p99_us} µs");
         if made < REPEATS {
             let sentence = format!(
@@ -86,9 +89,13 @@ impl Series<'_> {
             return Conclusion { sentence, verdict: Verdict::Failed };
         }
         if good * 2 <= made {
+            let which = match invalid {
+                0 => String::new(),
+                _ => format!(", {invalid} of which were invalid"),
+            };
             let sentence = format!(
                 "no answer: {rate} messages/s kept {target} once, and then in {good} of {made} \
-                 repeats; measure for longer, or on a machine with less else to do"
+                 repeats{which}; measure for longer, or on a machine with less else to do"
             );
             return Conclusion { sentence, verdict: Verdict::Failed };
         }

@@ -133,7 +133,7 @@ fn a_sweep_has_an_overview_above_its_runs() {
     let (text, verdict) = made(&kind, &mut once, &AtomicBool::new(false), Some(&folder.0));
     assert_eq!(verdict, Ok(Verdict::Passed), "{text}");
     let runs = ["rate-100", "rate-100-2", "rate-12.5"];
-    let files = ["report.html", "sweep.csv", "sweep.json", "sweep.svg"];
+    let files = ["report.html", "scenario.toml", "sweep.csv", "sweep.json", "sweep.svg"];
     assert_eq!(folder.names(), [&runs[..], &files[..]].concat());
     let scenario = fs::read_to_string(folder.0.join("rate-12.5/scenario.toml")).expect("a file");
     assert_eq!(Scenario::parse(&scenario).expect("a scenario").rate, 12.5);
@@ -221,6 +221,20 @@ fn an_answer_that_does_not_repeat_is_none() {
         assert!(last_line(&text).contains(&format!("{good_repeats} of 3 repeats")), "{text}");
         assert_eq!(last_line(&text).starts_with("no answer"), expected == Verdict::Failed);
     }
+}
+
+#[test]
+fn repeats_that_are_invalid_are_not_held_against_the_server() {
+    let mut at_answer = 0;
+    let mut once = |scenario: &Scenario| {
+        at_answer += u32::from(scenario.rate == 725.0);
+        let invalid = if at_answer > 2 { 0.0 } else { FAR };
+        Ok(Limits { slow: 730.0, invalid, lossy: FAR }.run(scenario))
+    };
+    let kind = Kind::Search { p99_us: TARGET_US };
+    let (text, verdict) = made(&kind, &mut once, &AtomicBool::new(false), None);
+    assert_eq!(verdict, Ok(Verdict::Failed));
+    assert!(last_line(&text).contains("1 of 3 repeats, 2 of which were invalid"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{Domain, Socket, Type};
 
-use super::{Client, SEATS_PER_TURN_MAX, Stage, State, Worker};
+use super::{Client, ON_THE_WAY_MAX_NS, SEATS_PER_TURN_MAX, Stage, State, Worker};
 use crate::ledger::Receiver;
 use crate::plan::{LOBBY, room_name};
 use crate::schedule::now_ns;
@@ -121,6 +121,20 @@ impl Worker {
         self.outcome.connect_error.get_or_insert_with(|| why.to_owned());
     }
 
+    /// Counts the client, at the end of the run, if it should long have been where it wanted to.
+    pub(super) fn miss(&mut self, client: usize) {
+        let who = &self.clients[client];
+        let is_late = now_ns() > who.since_ns.saturating_add(ON_THE_WAY_MAX_NS);
+        if who.stream.is_none() || (who.comes_back && !is_late) {
+            return;
+        }
+        match who.state {
+            State::Seated => {}
+            State::Leaving => self.give_up(client, "the server never let it go"),
+            _ => self.give_up(client, "the server never let it into its room"),
+        }
+    }
+
     /// The server has let the client into a room.
     pub(super) fn joined(&mut self, client: usize, room: &str, now: u64) {
         let who = &mut self.clients[client];
@@ -200,7 +214,8 @@ impl Worker {
         let seat = who.seat.expect("who is seated has a seat");
         who.state = State::Seated;
         let receiver = Receiver::new(seat.room, if is_early { 0 } else { now }, who.slow);
-        self.outcome.receivers.extend(who.receiver.replace(receiver));
+        let before = who.receiver.replace(receiver);
+        self.outcome.receivers.extend(before.map(Receiver::gone));
         if who.broken_ns > 0 {
             let away = now.saturating_sub(std::mem::take(&mut who.broken_ns));
             self.outcome.times.comeback.saturating_record(away);
@@ -223,7 +238,7 @@ impl Worker {
         who.state = State::Closed;
         who.tail.clear();
         who.out.clear();
-        self.outcome.receivers.extend(who.receiver.take());
+        self.outcome.receivers.extend(who.receiver.take().map(Receiver::gone));
     }
 }
 
@@ -233,7 +248,7 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => "the source addresses have run out of ports",
         io::ErrorKind::ConnectionRefused => "nobody listens there",
         _ if error.raw_os_error() == Some(EMFILE) => {
-            "no descriptors are left: raise their limit (ulimit -n), or spread the load with --procs"
+            "no descriptors are left: raise the limit (ulimit -n) or add --procs"
         }
         _ => return error.to_string(),
     };

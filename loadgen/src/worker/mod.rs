@@ -34,6 +34,8 @@ const READ_BYTES_MAX: usize = 256 << 10;
 const PACER: Token = Token(usize::MAX);
 /// How often a loop that waits for nothing in particular looks around.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
+/// Who has been on the way for so long at the end is not where it should be.
+const ON_THE_WAY_MAX_NS: u64 = 5 * SECOND_NS;
 /// Clients that go to their rooms before the loop looks at what has arrived.
 const SEATS_PER_TURN_MAX: usize = 64;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -314,7 +316,7 @@ impl Worker {
             self.stage = stage;
             self.connect_more(now);
             self.seat_more();
-            self.send_due(now);
+            self.send_due(now_ns());
             self.wander(now);
             self.read_slow(now);
             self.end_second(now);
@@ -328,24 +330,22 @@ impl Worker {
                 polled => polled?,
             }
             for event in events.iter().filter(|event| event.token() != PACER) {
-                let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                self.handle_event(event.token().0, readable, event.is_writable());
+                let has_ended = event.is_read_closed() || event.is_error();
+                let readable = event.is_readable() || has_ended;
+                let client = event.token().0;
+                if event.is_writable() {
+                    self.connected(client);
+                    self.flush(client);
+                }
+                if readable && !self.is_withholding(client) {
+                    self.receive(client, has_ended);
+                }
                 // Receiving must not keep anything from being sent in time.
                 self.send_due(now_ns());
             }
         }
         self.finish();
         Ok(self.outcome)
-    }
-
-    fn handle_event(&mut self, client: usize, readable: bool, writable: bool) {
-        if writable {
-            self.connected(client);
-            self.flush(client);
-        }
-        if readable && !self.is_withholding(client) {
-            self.receive(client);
-        }
     }
 
     /// When this thread has something to do at a certain moment even if no socket has, if that is
@@ -355,7 +355,8 @@ impl Worker {
         let send = self.due.peek().map(|Reverse((at, _))| *at);
         let connect = (!self.waiting.is_empty() && self.connecting < coming::CONNECTING_MAX)
             .then(|| self.next_connect_ns.max(now + 1_000));
-        let moments = [send, connect, Some(self.wander.next_moment())];
+        let wander = (self.stage == Stage::Send).then(|| self.wander.next_moment());
+        let moments = [send, connect, wander];
         moments.into_iter().flatten().min().filter(|at| *at < look)
     }
 
@@ -376,11 +377,13 @@ impl Worker {
 
     fn finish(&mut self) {
         self.end_second(now_ns() + SECOND_NS);
+        for client in 0..self.clients.len() {
+            self.miss(client);
+        }
         for client in &mut self.clients {
-            let Some(mut receiver) = client.receiver.take() else { continue };
-            if client.state == State::Seated {
-                receiver.stay();
-            }
+            let Some(receiver) = client.receiver.take() else { continue };
+            let stayed = client.state == State::Seated;
+            let receiver = if stayed { receiver.stayed() } else { receiver.gone() };
             self.outcome.receivers.push(receiver);
         }
         for sender in self.senders.drain(..).filter(|sender| sender.sent.count() > 0) {

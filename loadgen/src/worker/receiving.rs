@@ -1,6 +1,6 @@
 //! Reading what the server sends, at the speed at which it comes: scanned where it was read.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read as _};
 
 use memchr::{memchr, memrchr};
 
@@ -14,16 +14,34 @@ const SAMPLE_EVERY: u32 = 64;
 /// Fewer bytes than this at once are looked at line by line.
 const RUN_BYTES_MIN: usize = 512;
 
+/// What came of reading once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// As much as was asked for: there may be more.
+    Full,
+    /// Less.
+    Some,
+    /// Nothing: there is none, or the connection has ended.
+    Nothing,
+}
+
 impl Worker {
-    /// Reads all that has arrived for the client.
-    pub(super) fn receive(&mut self, client: usize) {
-        while self.receive_once(client, READ_BYTES_MAX) {}
+    /// Reads all that has arrived for the client. After data and the end arrived together there is
+    /// no further event: then, to the end.
+    pub(super) fn receive(&mut self, client: usize, to_the_end: bool) {
+        loop {
+            match self.receive_once(client, READ_BYTES_MAX) {
+                Read::Full => {}
+                Read::Some if to_the_end => {}
+                Read::Some | Read::Nothing => break,
+            }
+        }
     }
 
-    /// Reads once, `max` bytes at most; whether there may be more.
-    pub(super) fn receive_once(&mut self, client: usize, max: usize) -> bool {
+    /// Reads once, `max` bytes at most.
+    pub(super) fn receive_once(&mut self, client: usize, max: usize) -> Read {
         let who = &mut self.clients[client];
-        let Some(stream) = &mut who.stream else { return false };
+        let Some(stream) = &mut who.stream else { return Read::Nothing };
         let tail = std::mem::take(&mut who.tail);
         let start = tail.len();
         if self.buffer.len() < start + max {
@@ -38,16 +56,16 @@ impl Worker {
                 self.outcome.reads += 1;
                 self.outcome.bytes_read += count as u64;
                 self.take_in(client, start + count, now);
-                return count == max;
+                return if count == max { Read::Full } else { Read::Some };
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => self.clients[client].tail = tail,
             Err(e) if e.kind() == ErrorKind::Interrupted => {
                 self.clients[client].tail = tail;
-                return true;
+                return Read::Full;
             }
             Err(_) => self.ended(client),
         }
-        false
+        Read::Nothing
     }
 
     /// Takes in the whole lines among the first `len` bytes of the buffer, and keeps the rest.

@@ -10,6 +10,9 @@ use crate::message::Header;
 use crate::scenario::{Arrivals, Text};
 use crate::schedule::{Plan as SchedulePlan, Schedule, now_ns};
 
+/// What a client may have to say that its socket does not take: more is offered, and not sent.
+const OUT_BYTES_MAX: usize = 256 << 10;
+
 /// What bots say, one after the other.
 const SENTENCES: &[&str] = &[
     "good morning everyone!",
@@ -82,7 +85,7 @@ impl Worker {
     fn start_sender(&mut self, sender: usize, not_before: u64) {
         let from = self.shared.send_from.load(Ordering::Relaxed);
         for _ in 0..self.senders[sender].window {
-            self.due.push(Reverse((from, sender)));
+            self.due.push(Reverse((from.max(not_before), sender)));
         }
         let schedule = &mut self.senders[sender].schedule;
         if let Some(first) = schedule.find(|at| from + at >= not_before) {
@@ -95,12 +98,15 @@ impl Worker {
     pub(super) fn send_due(&mut self, now: u64) {
         let until = self.shared.send_until.load(Ordering::Relaxed);
         let from = self.shared.send_from.load(Ordering::Relaxed);
+        let mut now = now;
         while let Some(&Reverse((at, sender))) = self.due.peek() {
             if at > now {
                 return;
             }
             self.due.pop();
-            if at >= until || self.shared.stage() != Stage::Send {
+            if at >= until {
+                // Its last message may have waited for this one, to leave together.
+                self.flush(self.senders[sender].client);
                 continue;
             }
             self.say(sender, at, now);
@@ -114,6 +120,7 @@ impl Worker {
                 matches!(self.due.peek(), Some(&Reverse((at, s))) if s == sender && at <= now);
             if !more {
                 self.flush(self.senders[sender].client);
+                now = now_ns();
             }
         }
     }
@@ -136,19 +143,16 @@ impl Worker {
 
     /// Puts the sender's next message into its client's outgoing bytes, to be sent at once.
     fn say(&mut self, index: usize, intended_ns: u64, sent_ns: u64) {
-        let counts = self.shared.counts(intended_ns);
+        let is_measured = self.shared.scenario.text == Text::Measured;
+        let counts = is_measured && self.shared.counts(intended_ns);
         self.outcome.sums.offered += u64::from(counts);
         let sender = &mut self.senders[index];
         let client = &mut self.clients[sender.client];
-        if client.state != State::Seated {
+        if client.state != State::Seated || client.out.len() > OUT_BYTES_MAX {
             return;
         }
         let sequence = if counts { sender.sent.count() } else { sender.warm_up };
-        if self.shared.scenario.text == Text::Chatter {
-            client.out.extend_from_slice(SENTENCES[self.sentence % SENTENCES.len()].as_bytes());
-            client.out.push(b'\n');
-            self.sentence += 1;
-        } else {
+        if is_measured {
             let header = Header {
                 run: self.shared.run,
                 sender: sender.id,
@@ -159,17 +163,21 @@ impl Worker {
                 sent_ns,
             };
             header.write(self.shared.scenario.message_bytes as usize, &mut client.out);
+        } else {
+            client.out.extend_from_slice(SENTENCES[self.sentence % SENTENCES.len()].as_bytes());
+            client.out.push(b'\n');
+            self.sentence += 1;
         }
         self.tick.sent += 1;
         if counts {
-            sender.sent.add(sent_ns);
+            sender.sent.add(sent_ns, self.shared.scenario.has_newcomers());
             self.outcome.sums.sent += 1;
             if sender.window == 0 {
                 self.outcome.times.lag.saturating_record(sent_ns.saturating_sub(intended_ns));
             }
         } else {
             sender.warm_up += 1;
-            self.outcome.sums.warm_up += 1;
+            self.outcome.sums.uncounted += 1;
         }
     }
 

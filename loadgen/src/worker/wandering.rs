@@ -7,13 +7,29 @@ use std::time::Duration;
 
 use super::{Stage, State, Worker};
 use crate::plan::{LOBBY, Part, Seat};
-use crate::scenario::Scenario;
-use crate::schedule::Random;
+use crate::scenario::{Scenario, Text};
+use crate::schedule::{Random, now_ns};
 
 /// How often slow readers read.
 const SLOW_EVERY_NS: u64 = 50_000_000;
 /// Tries to find a client that something can happen to.
 const PICK_TRIES: u32 = 16;
+
+/// What bots call themselves when they are tired of their names.
+const NAMES: &[&str] = &[
+    "amber",
+    "night-owl",
+    "juniper",
+    "oatmeal",
+    "tin-robot",
+    "ferryman",
+    "paperclip",
+    "moss",
+    "marigold",
+    "two-spoons",
+    "lamplighter",
+    "pebble",
+];
 
 /// When what happens next.
 #[derive(Debug)]
@@ -89,11 +105,7 @@ impl Worker {
             self.move_one();
         }
         for _ in 0..self.wander.renames.due(now, &mut self.random) {
-            if let Some(client) = self.pick() {
-                let name = format!("/name lg{:x}\n", self.random.next_u64() >> 16);
-                self.clients[client].out.extend_from_slice(name.as_bytes());
-                self.flush(client);
-            }
+            self.rename_one();
         }
         self.herd(now);
     }
@@ -113,7 +125,7 @@ impl Worker {
     fn leave(&mut self, client: usize) {
         self.retire_sender(client);
         let who = &mut self.clients[client];
-        (who.state, who.comes_back) = (State::Leaving, true);
+        (who.state, who.comes_back, who.since_ns) = (State::Leaving, true, now_ns());
         who.out.extend_from_slice(b"/quit\n");
         self.flush(client);
     }
@@ -130,6 +142,18 @@ impl Worker {
         self.go_to(client, room);
     }
 
+    fn rename_one(&mut self) {
+        let Some(client) = self.pick() else { return };
+        let number = self.random.next_u64();
+        let line = match self.shared.scenario.text {
+            Text::Measured => format!("/name lg{:x}\n", number >> 16),
+            // Somebody may have it already, and keep it.
+            Text::Chatter => format!("/name {}\n", NAMES[number as usize % NAMES.len()]),
+        };
+        self.clients[client].out.extend_from_slice(line.as_bytes());
+        self.flush(client);
+    }
+
     /// All connections break at once, at even moments of the measured time.
     fn herd(&mut self, now: u64) {
         let from = self.shared.measure_from.load(Ordering::Relaxed);
@@ -142,11 +166,11 @@ impl Worker {
         self.wander.herds_left -= 1;
         for client in 0..self.clients.len() {
             let who = &mut self.clients[client];
+            // Who has none is on the way back already.
+            let Some(stream) = &who.stream else { continue };
+            // Reset, so that no port has to wait before it is used again.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             who.broken_ns = now;
-            if let Some(stream) = &who.stream {
-                // Reset, so that no port has to wait before it is used again.
-                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            }
             self.retire_sender(client);
             self.hang_up(client);
             self.clients[client].comes_back = true;
@@ -186,7 +210,7 @@ impl Worker {
                     Stage::Send if self.wander.slow_bytes > 0 => {
                         self.receive_once(client, self.wander.slow_bytes);
                     }
-                    Stage::Drain => self.receive(client),
+                    Stage::Drain => self.receive(client, false),
                     _ => {}
                 }
             }
