@@ -134,7 +134,7 @@ fn figures(
     marks: &[Mark],
     stopped: &Stopped,
 ) -> Result<Run, String> {
-    result.counted(stopped.counts());
+    result.server_stopped(stopped);
     let mark = |phase: &str| {
         let found = marks.iter().find(|mark| mark.phase == phase);
         found.ok_or_else(|| format!("it was broken off before the end of its {phase} phase"))
