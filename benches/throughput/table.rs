@@ -110,7 +110,8 @@ fn notes(case: &Case, entries: &[Entry], hubbub: Option<&Summary<'_>>) -> String
     let messages = |some: u64| (some > 0).then(|| count(some));
     let wrong = [
         list("failed", &|it| runs(it.failed, it.of)),
-        list("invalid", &|it| runs(it.invalid, it.of)),
+        // Who shares the generator's core keeps it from its work, as the heading says.
+        list("invalid", &|it| runs(it.invalid, it.of).filter(|_| !case.shares_cores())),
         list("lost", &|it| messages(it.lost)),
         list("damaged", &|it| messages(it.damaged)),
     ];
