@@ -1,14 +1,14 @@
 //! The command line.
 
-use clap::{Parser, ValueEnum};
-use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use crate::support::process;
+use clap::{Parser, ValueEnum};
 
-/// Measures delivered messages per second, CPU per delivery and latency of the chat server and of
-/// three references, on loopback, one server process at a time.
+use crate::cases::Pace;
+
+/// Measures what a delivery, a connection and a change of room cost the chat server, beside three
+/// references that are measured in turn with it: a table, and with `--out` the raw figures and a
+/// picture.
 #[derive(Debug, Parser)]
 #[command(name = "throughput")]
 pub(crate) struct Cli {
@@ -16,12 +16,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
 
-    /// Shards of the server under test; from 2 on no server is pinned to one CPU, and the
-    /// generator shares its CPU with it: read CPU per delivery then, not the peak
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) shards: u16,
-
-    /// Only workloads whose name contains this text, such as `200x10` or `w64`
+    /// Only cases whose name contains this text, such as `200x10`, `half` or `arrivals`; a case
+    /// that needs another's rate has that measured too
     #[arg(long, value_name = "SUBSTR", default_value = "", hide_default_value = true)]
     pub(crate) only: String,
 
@@ -35,33 +31,25 @@ pub(crate) struct Cli {
     pub(crate) servers: Vec<Subject>,
 
     /// Seconds measured in each run
-    #[arg(long, default_value_t = 3.0, value_parser = seconds, conflicts_with = "quick")]
+    #[arg(long, default_value_t = 2.0, value_parser = seconds, conflicts_with = "quick")]
     seconds: f64,
 
     /// Seconds of load before the measured ones
-    #[arg(long, default_value_t = 1.0, value_parser = seconds, conflicts_with = "quick")]
+    #[arg(long, default_value_t = 0.7, value_parser = seconds, conflicts_with = "quick")]
     warmup: f64,
 
-    /// Rounds: every server runs once per workload in each, medians are reported
+    /// Rounds: every server runs once per case in each, medians are reported
     #[arg(long, default_value_t = 3, conflicts_with = "quick",
           value_parser = clap::value_parser!(u16).range(1..))]
-    repeats: u16,
+    rounds: u16,
 
-    /// Write every run, the medians with their spread and the machine to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    /// Write throughput.txt, throughput.json and throughput.svg into this folder, which must be new
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 
-    /// A first impression: one round, 0.3 s of warm-up, 0.7 s measured
+    /// A first impression in two minutes: one round, short runs, small crowds
     #[arg(long)]
     pub(crate) quick: bool,
-
-    /// Become this reference server instead of measuring.
-    #[arg(long, hide = true, requires = "port")]
-    pub(crate) role: Option<Role>,
-
-    /// Where the reference server listens.
-    #[arg(long, hide = true, default_value_t = 0)]
-    pub(crate) port: u16,
 
     /// Cargo passes this to every bench; it changes nothing here.
     #[arg(long = "bench", hide = true)]
@@ -69,28 +57,27 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The binary under test, from the flag or from the build, if it is there.
-    pub(crate) fn server_path(&self) -> io::Result<PathBuf> {
-        process::server_path(self.server.as_deref())
+    /// The binary under test, from the flag or from the build.
+    pub(crate) fn server_path(&self) -> PathBuf {
+        self.server.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_hubbub").into())
     }
 
-    /// How long the load runs before it is measured.
-    pub(crate) fn warmup(&self) -> Duration {
-        Duration::from_secs_f64(if self.quick { 0.3 } else { self.warmup })
+    /// How long runs are and how many clients crowds have.
+    pub(crate) fn pace(&self) -> Pace {
+        if self.quick {
+            return Pace { warm_up: 0.2, seconds: 0.6, settle: 1.3, crowds: [1_000, 4_000] };
+        }
+        let (warm_up, seconds) = (self.warmup, self.seconds);
+        Pace { warm_up, seconds, settle: 2.5, crowds: [4_000, 16_000] }
     }
 
-    /// How long is measured.
-    pub(crate) fn window(&self) -> Duration {
-        Duration::from_secs_f64(if self.quick { 0.7 } else { self.seconds })
-    }
-
-    /// How many times each server runs each workload.
+    /// How many times each server runs each case.
     pub(crate) fn rounds(&self) -> u16 {
-        if self.quick { 1 } else { self.repeats }
+        if self.quick { 1 } else { self.rounds }
     }
 }
 
-/// Whose figures a row holds.
+/// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Subject {
     /// The server under test.
@@ -104,42 +91,14 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    /// Everyone, in the order of reports.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Hubbub, Self::FloorEach, Self::FloorCoalesced, Self::Tutorial];
+
     /// The name in tables, in JSON and on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Hubbub => "hubbub",
-            Self::FloorEach => "floor-each",
-            Self::FloorCoalesced => "floor-coalesced",
-            Self::Tutorial => "tutorial",
-        }
-    }
-
-    /// What the bench must become to be this server; nothing for the one under test.
-    pub(crate) fn role(self) -> Option<Role> {
-        match self {
-            Self::Hubbub => None,
-            Self::FloorEach => Some(Role::FloorEach),
-            Self::FloorCoalesced => Some(Role::FloorCoalesced),
-            Self::Tutorial => Some(Role::Tutorial),
-        }
-    }
-}
-
-/// A reference server inside the bench's own binary.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Role {
-    /// See [`Subject::FloorEach`].
-    FloorEach,
-    /// See [`Subject::FloorCoalesced`].
-    FloorCoalesced,
-    /// See [`Subject::Tutorial`].
-    Tutorial,
-}
-
-impl Role {
-    /// The value of `--role`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
             Self::FloorEach => "floor-each",
             Self::FloorCoalesced => "floor-coalesced",
             Self::Tutorial => "tutorial",
@@ -150,7 +109,7 @@ impl Role {
 /// Accepts a span a run can have: long enough to measure, short enough to end.
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(value) if (0.05..=600.0).contains(&value) => Ok(value),
-        _ => Err("expected seconds from 0.05 to 600".to_owned()),
+        Ok(value) if (0.1..=600.0).contains(&value) => Ok(value),
+        _ => Err("expected seconds from 0.1 to 600".to_owned()),
     }
 }

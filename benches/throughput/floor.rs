@@ -6,15 +6,13 @@
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
-use std::net::Ipv4Addr;
 
 use memchr::memchr;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::counters::{self, DELIVERIES, WRITES};
-use crate::framing::Tail;
+use crate::reference::{DELIVERIES, SAID, WRITES, add};
 
 /// When a line is written to the members of its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +35,12 @@ const FORGET_BYTES: usize = 1024 * 1024;
 
 struct Member {
     stream: TcpStream,
-    tail: Tail,
+    /// The unfinished line at the end of what it has sent so far. Apart from the read buffer,
+    /// which all share: most of the time it is empty and costs nothing.
+    tail: Vec<u8>,
     room: usize,
+    /// Its place among the room's members, so that going costs no search.
+    place: usize,
     /// How far into the room's bytes, counted from its beginning, this member has been served.
     cursor: u64,
     /// The socket was full: wait until it is writable again.
@@ -72,10 +74,10 @@ struct Floor {
     flush: Flush,
 }
 
-/// Serves on this port until the process ends.
-pub(crate) fn serve(port: u16, flush: Flush) -> io::Result<()> {
+/// Serves whoever connects to this listener until the process ends.
+pub(crate) fn serve(listener: std::net::TcpListener, flush: Flush) -> io::Result<()> {
     let poll = Poll::new()?;
-    let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port).into())?;
+    let mut listener = TcpListener::from_std(listener);
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut floor = Floor {
         poll,
@@ -127,8 +129,8 @@ impl Floor {
             self.poll.registry().register(&mut stream, Token(key), interest)?;
             // A fresh socket has room for a greeting; if its peer is gone, reading will say so.
             let _ = stream.write(format!("You are user{key:08}\nYou joined main\n").as_bytes());
-            let tail = Tail::default();
-            entry.insert(Member { stream, tail, room: 0, cursor: 0, lagging: false });
+            let (tail, lagging) = (vec![], false);
+            entry.insert(Member { stream, tail, room: 0, place: 0, cursor: 0, lagging });
             self.enter(key, MAIN);
         }
     }
@@ -142,21 +144,26 @@ impl Floor {
                 self.rooms.len() - 1
             }
         };
-        self.rooms[room].members.push(key);
         let member = &mut self.members[key];
-        member.room = room;
+        (member.room, member.place) = (room, self.rooms[room].members.len());
+        self.rooms[room].members.push(key);
         member.cursor = self.rooms[room].head();
     }
 
     fn leave(&mut self, key: usize) {
-        let members = &mut self.rooms[self.members[key].room].members;
-        members.retain(|&member| member != key);
+        let Member { room, place, .. } = self.members[key];
+        let members = &mut self.rooms[room].members;
+        members.swap_remove(place);
+        if let Some(&moved) = members.get(place) {
+            self.members[moved].place = place;
+        }
     }
 
     fn receive(&mut self, key: usize) {
         let mut scratch = mem::take(&mut self.scratch);
         while let Some(member) = self.members.get_mut(key) {
-            let kept = member.tail.restore(&mut scratch);
+            let kept = member.tail.len();
+            scratch[..kept].copy_from_slice(&member.tail);
             let filled = match member.stream.read(&mut scratch[kept..]) {
                 Ok(read @ 1..) => kept + read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -172,7 +179,9 @@ impl Floor {
                 self.line(key, &scratch[at..at + length]);
                 at += length + 1;
             }
-            self.members[key].tail.keep(&scratch[at..filled]);
+            let tail = &mut self.members[key].tail;
+            tail.clear();
+            tail.extend_from_slice(&scratch[at..filled]);
             if filled < scratch.len() {
                 break;
             }
@@ -193,7 +202,8 @@ impl Floor {
         write!(room.log, "user{key:08}: ").expect("a Vec takes every byte");
         room.log.extend_from_slice(line);
         room.log.push(b'\n');
-        counters::add(&DELIVERIES, room.members.len());
+        add(&SAID, 1);
+        add(&DELIVERIES, room.members.len());
         if self.flush == Flush::EachLine {
             self.flush_room(id);
         } else if !mem::replace(&mut room.dirty, true) {
@@ -234,7 +244,7 @@ fn serve_member(member: &mut Member, room: &Room) {
     if pending.is_empty() {
         return;
     }
-    counters::add(&WRITES, 1);
+    add(&WRITES, 1);
     match member.stream.write(pending) {
         Ok(written) => {
             member.cursor += written as u64;

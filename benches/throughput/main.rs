@@ -1,7 +1,7 @@
-//! End-to-end throughput of the server, beside three references, over real sockets on loopback.
+//! What the server costs, over real sockets on loopback, beside three references.
 //!
 //! `cargo bench --bench throughput -- --help` explains the options. Every figure comes from a
-//! server in a process of its own on one core, driven by one generator thread on another:
+//! server in a process of its own on one core, loaded by `loadgen` from another:
 //!
 //! - `hubbub`: the server under test;
 //! - `floor-each`: a bare epoll loop with a write per delivery, what a naive server cannot beat;
@@ -19,53 +19,41 @@
     reason = "the table and the progress lines are what this program is for"
 )]
 
+mod cases;
 mod cli;
-mod counters;
-mod drive;
+mod figures;
 mod floor;
-mod framing;
 mod json;
-mod message;
-mod row;
-mod server;
+mod measure;
+mod picture;
+mod reference;
 mod sitting;
-#[path = "../support/mod.rs"]
-mod support;
-mod swarm;
+mod summary;
 mod table;
-mod tally;
 mod tutorial;
-mod workload;
 
-use clap::Parser;
-use std::io;
+use std::env;
 use std::process::ExitCode;
 
-use cli::{Cli, Role};
+use clap::Parser;
+
+use cli::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.role {
-        Some(role) => play(role, cli.port),
-        None if cfg!(debug_assertions) => {
-            eprintln!("built without optimisation, nothing worth measuring: use `cargo bench`");
-            Ok(ExitCode::SUCCESS)
-        }
-        None => sitting::hold(&cli),
-    };
-    done.unwrap_or_else(|error| {
+    if env::args().any(|word| word == reference::FLAG) {
+        let Err(error) = reference::play(&reference::Flags::parse()) else {
+            return ExitCode::SUCCESS;
+        };
         eprintln!("throughput: {error}");
+        return ExitCode::FAILURE;
+    }
+    let cli = Cli::parse();
+    if cfg!(debug_assertions) {
+        eprintln!("built without optimisation, nothing worth measuring: use `cargo bench`");
+        return ExitCode::SUCCESS;
+    }
+    sitting::hold(&cli).unwrap_or_else(|sentence| {
+        eprintln!("throughput: {sentence}");
         ExitCode::FAILURE
     })
-}
-
-/// Becomes a reference server: the bench starts itself again for each of them.
-fn play(role: Role, port: u16) -> io::Result<ExitCode> {
-    counters::print_at_end_of_input();
-    match role {
-        Role::FloorEach => floor::serve(port, floor::Flush::EachLine)?,
-        Role::FloorCoalesced => floor::serve(port, floor::Flush::EachTurn)?,
-        Role::Tutorial => tutorial::serve(port)?,
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{SinkExt as _, StreamExt as _};
@@ -16,7 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, Sender};
 use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec, LinesCodecError};
 
-use crate::counters::{self, DELIVERIES, WRITES};
+use crate::reference::{DELIVERIES, SAID, WRITES, add};
 
 /// How far a user may fall behind before messages are lost.
 const ROOM_CAPACITY: usize = 1024;
@@ -34,11 +33,11 @@ impl Rooms {
     }
 }
 
-/// Serves on this port until the process ends.
-pub(crate) fn serve(port: u16) -> io::Result<()> {
+/// Serves whoever connects to this listener until the process ends.
+pub(crate) fn serve(listener: std::net::TcpListener) -> io::Result<()> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let listener = TcpListener::from_std(listener)?;
         let rooms = Arc::new(Rooms::default());
         let mut users = 0;
         loop {
@@ -69,6 +68,7 @@ async fn converse(mut stream: TcpStream, name: &str, rooms: &Rooms) -> Result<()
                     messages = room.subscribe();
                     sink.send(format!("You joined {wanted}")).await?;
                 } else {
+                    add(&SAID, 1);
                     // This user listens too, so there is always a receiver.
                     let _ = room.send(format!("{name}: {line}").into());
                 }
@@ -76,11 +76,11 @@ async fn converse(mut stream: TcpStream, name: &str, rooms: &Rooms) -> Result<()
             message = messages.recv() => match message {
                 Ok(message) => {
                     sink.send(message).await?;
-                    counters::add(&DELIVERIES, 1);
-                    counters::add(&WRITES, 1);
+                    add(&DELIVERIES, 1);
+                    add(&WRITES, 1);
                 }
                 Err(RecvError::Lagged(lost)) => {
-                    sink.send(format!("Server is busy and dropped {lost} messages")).await?;
+                    sink.send(format!("Server is very busy and dropped {lost} messages")).await?;
                 }
                 Err(RecvError::Closed) => return Ok(()),
             }

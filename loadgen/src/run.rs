@@ -23,7 +23,8 @@ use crate::worker::Outcome;
 
 /// Between the order to send and the first message, for all threads to hear of it.
 const HEAD_START: Duration = Duration::from_millis(100);
-/// How often progress is looked at.
+/// How often progress is looked at, and so how precisely it is known when a phase ends: a crowd
+/// that comes as fast as it can is there in some tenths of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Without another client further for so long, the run goes on with those there are.
 const GATHER_PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +63,8 @@ pub struct Progress<'a> {
     pub phase: &'static str,
     /// How much of it is done, from 0 to 1.
     pub done: f64,
+    /// Deliveries up to now, those to warm up too.
+    pub delivered: u64,
     /// The last whole second, if there was one.
     pub second: Option<&'a Second>,
 }
@@ -211,8 +214,9 @@ impl<'a> Run<'a> {
             self.collect();
             let standing = self.standing();
             let part = done(&standing);
+            let (done, delivered) = (part.min(1.0), standing.delivered);
             let second = self.seconds.last();
-            (self.watch)(&Progress { phase: name, done: part.min(1.0), second });
+            (self.watch)(&Progress { phase: name, done, delivered, second });
             let enough = self.interrupted.swap(false, Ordering::Relaxed);
             if part >= 1.0 || standing.broken || enough {
                 break;

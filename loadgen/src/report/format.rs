@@ -26,7 +26,8 @@ fn in_units(mut number: f64, step: f64, units: &[&str]) -> String {
 }
 
 /// A time.
-pub(crate) fn time(ns: f64) -> String {
+#[must_use]
+pub fn time(ns: f64) -> String {
     in_units(ns, 1e3, &["ns", "µs", "ms", "s"])
 }
 
@@ -46,7 +47,8 @@ pub(crate) fn round_time(ns: f64) -> String {
 }
 
 /// A whole number in groups of three digits.
-pub(crate) fn count(number: u64) -> String {
+#[must_use]
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.char_indices() {
@@ -59,7 +61,8 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// How many there are in a second, or any other number that need not be whole.
-pub(crate) fn number(number: f64) -> String {
+#[must_use]
+pub fn number(number: f64) -> String {
     if number < 99.95 { format!("{number:.1}") } else { count(number.round() as u64) }
 }
 

@@ -10,6 +10,7 @@ mod json;
 mod overview;
 mod overview_page;
 mod plots;
+mod plots_bars;
 mod plots_rates;
 mod plots_timeline;
 pub(crate) mod recorded;
@@ -27,7 +28,9 @@ use std::{fs, io};
 
 pub use environment::Environment;
 pub use figures::{Figures, ServerFigures};
+pub use format::{count, number, time};
 pub use overview::{Overview, Row, Verdict, write_overview};
+pub use plots_bars::{Bar, Group, bars};
 pub use terminal::{print, print_head, print_row};
 
 use crate::result::RunResult;

@@ -85,12 +85,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Where the next client connects from: one address has too few ports for all.
+    /// Where the next client connects from: one address has too few ports for all, and those that
+    /// the last runs used are not free yet.
     fn source(&self) -> SocketAddr {
         let group = self.outcome.connections.opened / CONNECTIONS_PER_ADDRESS;
         let host = 2 + u8::try_from(group % 250).expect("less than 250");
         let net = u8::try_from(self.part.index % 250).expect("less than 250");
-        SocketAddr::from((Ipv4Addr::new(127, net, 0, host), 0))
+        let [_, run] = self.shared.run.to_be_bytes();
+        SocketAddr::from((Ipv4Addr::new(127, net, run, host), 0))
     }
 
     /// The client's socket can be written: if it was connecting, it is connected now, or cannot be.
