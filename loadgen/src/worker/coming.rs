@@ -81,9 +81,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Where the next client connects from: one address has too few ports for all.
+    /// Where the next client connects from: one address has too few ports for all, and those of the
+    /// run before may not be free yet.
     fn source(&self) -> SocketAddr {
-        let group = self.outcome.connections.opened / CONNECTIONS_PER_ADDRESS;
+        let first = u64::from(self.shared.run);
+        let group = first + self.outcome.connections.opened / CONNECTIONS_PER_ADDRESS;
         let host = 2 + u8::try_from(group % 250).expect("less than 250");
         let net = u8::try_from(self.part.index % 250).expect("less than 250");
         SocketAddr::from((Ipv4Addr::new(127, net, 0, host), 0))
