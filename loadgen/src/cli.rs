@@ -98,6 +98,9 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     procs: u32,
 
+    /// What the server speaks: hubbub, resp, nats, irc or websocket.
+    #[arg(long, help_heading = "Settings of the scenario")]
+    dialect: Option<String>,
     /// Clients.
     #[arg(long, help_heading = "Settings of the scenario")]
     connections: Option<u32>,
@@ -175,6 +178,7 @@ impl RunArgs {
         let count = |n: u32| Setting::Integer(i64::from(n));
         let window = self.window.map(|_| Setting::Text("window".to_owned()));
         let flags = [
+            ("dialect", self.dialect.clone().map(Setting::Text)),
             ("connections", self.connections.map(count)),
             ("rooms", self.rooms.map(count)),
             ("rate", self.rate.map(Setting::Float)),

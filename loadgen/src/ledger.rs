@@ -61,6 +61,8 @@ pub struct Receiver {
     stayed: bool,
     /// It reads slowly.
     slow: bool,
+    /// Its own sender, if the server does not give back what somebody says.
+    except: Option<u32>,
     accounts: HashMap<u32, Account, RandomState>,
     /// What is left of the accounts when it has gone.
     left: Option<Left>,
@@ -111,6 +113,7 @@ impl Receiver {
             since_ns,
             stayed: false,
             slow,
+            except: None,
             accounts: HashMap::default(),
             left: None,
             latest: u32::MAX,
@@ -120,6 +123,11 @@ impl Receiver {
             in_order: true,
             told_missed: 0,
         }
+    }
+
+    /// Notes that it should get nothing from `sender`, which is its own.
+    pub fn get_all_but(&mut self, sender: Option<u32>) {
+        self.except = sender;
     }
 
     /// Takes in a message.
@@ -162,6 +170,12 @@ impl Receiver {
     #[must_use]
     pub fn room(&self) -> u32 {
         self.room
+    }
+
+    /// The sender from which it should get nothing.
+    #[must_use]
+    pub fn except(&self) -> Option<u32> {
+        self.except
     }
 
     /// Whether it was still there at the end, and kept up.
@@ -229,7 +243,8 @@ impl Receiver {
         };
         let of_accounts =
             |(sender, account): (&u32, &Account)| before(sender, account.first) + account.missing();
-        self.accounts.iter().map(of_accounts).sum::<u64>() + sent.iter().map(after).sum::<u64>()
+        let others = sent.iter().filter(|(sender, _)| Some(**sender) != self.except);
+        self.accounts.iter().map(of_accounts).sum::<u64>() + others.map(after).sum::<u64>()
     }
 }
 
@@ -271,8 +286,8 @@ pub fn settle(receivers: &[Receiver], sent: &Sent, sums: &mut Messages) {
         by_room.entry(room).or_default().insert(sender, sent);
     }
     let nothing = HashMap::new();
-    // For each room, the orders seen by receivers who missed nothing.
-    let mut orders: HashMap<u32, Vec<&[u64]>> = HashMap::new();
+    // For each room, the orders seen by receivers who missed nothing and should see the same.
+    let mut orders: HashMap<(u32, Option<u32>), Vec<&[u64]>> = HashMap::new();
     for receiver in receivers {
         let missing = receiver.missing(by_room.get(&receiver.room).unwrap_or(&nothing));
         // What was announced is not lost; notices count messages to warm up, too.
@@ -280,7 +295,8 @@ pub fn settle(receivers: &[Receiver], sent: &Sent, sums: &mut Messages) {
         sums.lost += lost;
         sums.expected += receiver.got() + lost;
         if missing == 0 && receiver.stayed && receiver.since_ns == 0 && receiver.in_order {
-            orders.entry(receiver.room).or_default().push(&receiver.marks);
+            let alike = (receiver.room, receiver.except);
+            orders.entry(alike).or_default().push(&receiver.marks);
         }
     }
     sums.disagreements += orders.values().map(|orders| disagreements(orders)).sum::<u64>();
@@ -395,6 +411,25 @@ mod tests {
         let left = seen_by(Receiver::new(3, 1003, false), &[5, 6, 8]);
         assert_eq!((left.expected, left.delivered, left.lost), (5, 3, 2));
         assert_eq!(seen_by(Receiver::new(3, 0, false), &[]).expected, 0);
+    }
+
+    #[test]
+    fn who_gets_nothing_back_is_not_expected_to_and_is_not_compared_with_others() {
+        let mut sums = Messages::default();
+        let receivers = [Some(1), Some(2), None].map(|own| {
+            let mut receiver = staying(0);
+            receiver.get_all_but(own);
+            for sequence in 0..256 {
+                for sender in [1, 2].into_iter().filter(|sender| Some(*sender) != own) {
+                    receiver.message(&header(sender, sequence), &mut sums);
+                }
+            }
+            receiver
+        });
+        let sent: Sent = sent(1, 256).into_iter().chain(sent(2, 256)).collect();
+        settle(&receivers, &sent, &mut sums);
+        assert_eq!((sums.expected, sums.delivered, sums.lost), (1024, 1024, 0));
+        assert_eq!(sums.disagreements, 0);
     }
 
     #[test]

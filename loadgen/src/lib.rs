@@ -22,6 +22,7 @@
 pub mod capture;
 pub mod compare;
 pub mod crew;
+pub mod dialect;
 pub mod guard;
 pub mod ledger;
 pub mod message;

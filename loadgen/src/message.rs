@@ -5,16 +5,12 @@
 //! ~ run:4 sender:6 room:5 sequence:8 intended:16 sent:16 checksum:8 filling…     (hexadecimal)
 //! ```
 
-use memchr::memchr;
-
 /// The first byte of a header; no name contains it.
-const MARK: u8 = b'~';
+pub const MARK: u8 = b'~';
 const HEADER_BYTES: usize = 64;
 const CHECKSUM_AT: usize = 56;
 /// The highest bit of the sequence says that the message does not count.
 const WARM_UP_BIT: u32 = 31;
-/// The longest name of a user and what follows it in a line.
-const PREFIX_BYTES_MAX: usize = 24;
 
 /// What a message says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,19 +31,8 @@ pub struct Header {
     pub sent_ns: u64,
 }
 
-/// What a line of the server is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
-    /// A measured message.
-    Message(Header),
-    /// A measured message that has changed on its way.
-    Corrupted,
-    /// Anything else.
-    Other(&'a [u8]),
-}
-
 impl Header {
-    /// Appends a line with this header, `bytes` long without its end.
+    /// Appends a message with this header, `bytes` long.
     pub fn write(&self, bytes: usize, out: &mut Vec<u8>) {
         let start = out.len();
         out.push(MARK);
@@ -62,24 +47,14 @@ impl Header {
         out.extend((0..fill).map(|i| b'a' + (i % 26) as u8));
         let sum = checksum(&out[start..]);
         write_hex(&mut out[start + CHECKSUM_AT..start + HEADER_BYTES], u64::from(sum));
-        out.push(b'\n');
     }
 }
 
-/// Reads a line of the server, without its end.
+/// Reads a message, from its mark to its end; none if it has changed on its way.
 #[must_use]
-pub fn read(line: &[u8]) -> Line<'_> {
-    let Some(at) = memchr(MARK, &line[..line.len().min(PREFIX_BYTES_MAX)]) else {
-        return Line::Other(line);
-    };
-    let text = &line[at..];
-    if text.len() < HEADER_BYTES {
-        return Line::Corrupted;
-    }
-    match (header(text), unhex(&text[CHECKSUM_AT..HEADER_BYTES])) {
-        (Some(header), Some(said)) if said == u64::from(checksum(text)) => Line::Message(header),
-        _ => Line::Corrupted,
-    }
+pub fn read(text: &[u8]) -> Option<Header> {
+    let said = unhex(text.get(CHECKSUM_AT..HEADER_BYTES)?)?;
+    header(text).filter(|_| said == u64::from(checksum(text)))
 }
 
 fn header(text: &[u8]) -> Option<Header> {
@@ -143,36 +118,30 @@ mod tests {
         sent_ns: 123_456_999_012,
     };
 
-    fn line(bytes: usize) -> Vec<u8> {
-        let mut out = b"SomeName: ".to_vec();
+    fn text(bytes: usize) -> Vec<u8> {
+        let mut out = vec![];
         HEADER.write(bytes, &mut out);
-        assert_eq!(out.pop(), Some(b'\n'));
         out
     }
 
     #[test]
     fn what_is_written_is_read() {
         for bytes in [64, 65, 100, 400] {
-            let line = line(bytes);
-            assert_eq!(line.len(), "SomeName: ".len() + bytes);
-            assert_eq!(read(&line), Line::Message(HEADER));
+            let text = text(bytes);
+            assert_eq!((text.len(), text[0]), (bytes, MARK));
+            assert_eq!(read(&text), Some(HEADER));
         }
     }
 
     #[test]
     fn any_changed_byte_is_noticed() {
-        let good = line(100);
-        for at in "SomeName: ~".len()..good.len() {
+        let good = text(100);
+        // The mark is what a message is found by.
+        for at in 1..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;
-            assert_ne!(read(&bad), Line::Message(HEADER), "byte {at}");
-            assert!(!matches!(read(&bad), Line::Message(_)), "byte {at}");
+            assert_eq!(read(&bad), None, "byte {at}");
         }
-        assert_eq!(read(&good[..60]), Line::Corrupted);
-    }
-
-    #[test]
-    fn other_lines_are_left_alone() {
-        assert_eq!(read(b"You joined main"), Line::Other(b"You joined main"));
+        assert_eq!(read(&good[..60]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! One run, from the first connection to the last account.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::guard;
 use crate::ledger::{Receiver, Sent, settle};
 use crate::plan::Part;
 use crate::result::{Compressed, GeneratorUse, Phase, RunResult, Second, ServerUse};
-use crate::scenario::Scenario;
+use crate::scenario::{Arrivals, Scenario};
 use crate::schedule::now_ns;
 use crate::seconds::Seconds;
 use crate::worker::Outcome;
@@ -142,6 +142,14 @@ fn start_crews(
 ) -> Result<Vec<Box<dyn Crew>>, String> {
     let threads = Assignment::threads(&options.cpus);
     let count = options.processes.as_ref().map_or(1, |processes| processes.count);
+    // The witness of a sender is found among the clients of its own thread.
+    if !scenario.dialect.echoes() && scenario.arrivals == Arrivals::Window && count * threads > 1 {
+        return Err(
+            "with a window, servers that do not give back what somebody says are loaded by \
+                    one thread: --cpus with one core, and --procs 1"
+                .to_owned(),
+        );
+    }
     let run = (started_ns >> 16) as u16;
     let start = |number: u32| -> Result<Box<dyn Crew>, String> {
         let assignment = Assignment {
@@ -366,9 +374,10 @@ fn complete(
     for receiver in receivers.iter().filter(|receiver| receiver.kept_up()) {
         *members.entry(receiver.room()).or_default() += 1;
     }
+    let excepted: HashSet<u32> = receivers.iter().filter_map(Receiver::except).collect();
     for ((sender, _), (due, last, count)) in samples {
         let size = rooms.get(sender).and_then(|room| members.get(room));
-        if size == Some(count) {
+        if size == Some(&(count + u32::from(excepted.contains(sender)))) {
             completion.saturating_record(last.saturating_sub(*due));
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
+use crate::dialect::{Dialect, FRAME_TEXT_BYTES_MAX};
+
 /// Built-in scenarios, by name: the files under `scenarios/`.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("bots", include_str!("../scenarios/bots.toml")),
@@ -74,6 +76,8 @@ pub struct Scenario {
     pub name: String,
     /// What it shows.
     pub description: String,
+    /// What the server speaks.
+    pub dialect: Dialect,
     /// Clients connected at a time.
     pub connections: u32,
     /// Rooms they are spread over; 0 leaves them where they start.
@@ -129,6 +133,7 @@ impl Default for Scenario {
         Self {
             name: "custom".to_owned(),
             description: String::new(),
+            dialect: Dialect::Hubbub,
             connections: 1_000,
             rooms: 1,
             sizes: Sizes::Even,
@@ -192,6 +197,7 @@ impl fmt::Display for Problem {
 pub const KEYS: &[&str] = &[
     "name",
     "description",
+    "dialect",
     "connections",
     "rooms",
     "sizes",
@@ -284,7 +290,26 @@ impl Scenario {
             "`placement` is of those who are there from the beginning: it cannot be had with \
              `churn_per_second`, `joins_per_second` or `herds`",
         );
+        wrong(
+            self.dialect != Dialect::Hubbub && !self.is_plain(),
+            "in other dialects than \"hubbub\", measured messages are said in `rooms` by those who \
+             stay: `placement`, churn, joins, renames, herds and chatter are not for them",
+        );
+        wrong(
+            self.dialect == Dialect::WebSocket && self.message_bytes > FRAME_TEXT_BYTES_MAX,
+            "`message_bytes` must be 124 or less over WebSocket, for frames with a short header",
+        );
         problems
+    }
+
+    /// Whether all that happens is that clients come, go to a room, and say measured messages.
+    fn is_plain(&self) -> bool {
+        let happenings = [self.churn_per_second, self.joins_per_second, self.renames_per_second];
+        self.rooms > 0
+            && self.herds == 0
+            && self.placement == Placement::Any
+            && self.text == Text::Measured
+            && happenings == [0.0; 3]
     }
 
     /// Sets `key` to `value`.
@@ -296,6 +321,7 @@ impl Scenario {
         match key {
             "name" => self.name = value.text().ok_or_else(|| wrong("a text"))?,
             "description" => self.description = value.text().ok_or_else(|| wrong("a text"))?,
+            "dialect" => self.dialect = value.choice(key, DIALECTS)?,
             "connections" => self.connections = value.count(key, 1, 1_000_000)?,
             "rooms" => self.rooms = value.count(key, 0, 1_000_000)?,
             "sizes" => self.sizes = value.choice(key, SIZES)?,
@@ -328,6 +354,13 @@ impl Scenario {
     }
 }
 
+const DIALECTS: &[(&str, Dialect)] = &[
+    ("hubbub", Dialect::Hubbub),
+    ("resp", Dialect::Resp),
+    ("nats", Dialect::Nats),
+    ("irc", Dialect::Irc),
+    ("websocket", Dialect::WebSocket),
+];
 const SIZES: &[(&str, Sizes)] = &[("even", Sizes::Even), ("zipf", Sizes::Zipf)];
 const PLACEMENTS: &[(&str, Placement)] = &[
     ("any", Placement::Any),

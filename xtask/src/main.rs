@@ -4,6 +4,7 @@
 
 mod icount;
 mod packages;
+mod peers;
 mod programs;
 mod python;
 mod steps;
@@ -23,6 +24,11 @@ Usage:
   cargo xtask test --list     show the steps and the commands behind them
   cargo xtask icount          count the instructions of the hot path, compare with the baseline
   cargo xtask icount --bless  count them, and make them the baseline
+  cargo xtask bench-peers     install other servers, and measure them beside this one
+    --rounds N                how often each is measured [default: 3]
+    --quick                   one round of short runs, for a first impression
+    --only NAME               only this server or workload; may be repeated
+    --out DIR                 where the report goes [default: results/DATE-COMMIT-peers]
   cargo xtask --help          show this
 ";
 
@@ -40,6 +46,8 @@ enum Request {
     Test(Vec<&'static Step>),
     /// Count instructions.
     Icount(Purpose),
+    /// Measure other servers beside ours.
+    BenchPeers(peers::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,16 +63,22 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::Test(chosen)) => steps::run(&chosen),
-        Ok(Request::Icount(purpose)) => match icount::run(purpose) {
-            Ok(_) => ExitCode::SUCCESS,
-            Err(why) => {
-                eprintln!("{why}");
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Request::Icount(purpose)) => ended(icount::run(purpose).map(drop)),
+        Ok(Request::BenchPeers(options)) => ended(peers::run(options)),
         Err(message) => {
             eprintln!("{message}\n\n{USAGE}");
             ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Tells why a chore failed, if it did.
+fn ended(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -83,6 +97,7 @@ fn parse(args: &[&str]) -> Result<Request, String> {
             ["--bless"] => Ok(Request::Icount(Purpose::Bless)),
             _ => Err(format!("`cargo xtask icount` knows `--bless`, not `{}`.", rest.join(" "))),
         },
+        "bench-peers" => peers::Options::parse(rest).map(Request::BenchPeers),
         _ => Err(format!("There is no chore called `{chore}`.")),
     }
 }
@@ -143,6 +158,7 @@ mod tests {
             (&["test", "--lists"], "--lists"),
             (&["test", "fmt", "clipy"], "clipy"),
             (&["icount", "--blest"], "--blest"),
+            (&["bench-peers", "--quik"], "--quik"),
         ] {
             let message = parse(args).expect_err("a mistake was accepted");
             assert!(message.contains(culprit), "{message}");

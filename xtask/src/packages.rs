@@ -1,4 +1,4 @@
-//! The programs the tests drive, and their installation where that is possible.
+//! The programs that tests and benches drive, and their installation where that is possible.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -7,13 +7,13 @@ use std::{env, fs};
 
 use crate::programs::succeed;
 
-/// A program that a test starts, and where it comes from.
-struct Needed {
+/// A program that is started, and where it comes from.
+pub(crate) struct Needed {
     /// The program's name.
     program: &'static str,
     /// The Debian package that has it.
     package: &'static str,
-    /// What the tests do with it.
+    /// What is done with it.
     purpose: &'static str,
     /// Arguments with which it succeeds only if the package is all there; none if the program is
     /// all of it.
@@ -28,18 +28,34 @@ impl Needed {
     }
 }
 
-/// Every program beyond the toolchain and a shell.
-const NEEDED: &[Needed] = &[
+/// Every program that the tests need, beyond the toolchain and a shell.
+pub(crate) const TESTS: &[Needed] = &[
     needed("strace", "strace", "makes accept fail on purpose"),
     needed("nc", "netcat-openbsd", "a real client"),
     needed("telnet", "telnet", "a real client that negotiates"),
     needed("valgrind", "valgrind", "counts instructions"),
-    // Debian has Python in one package and what its virtual environments need in another.
+    VENV,
+];
+
+/// The same for `bench-peers`.
+pub(crate) const PEERS: &[Needed] = &[
+    needed("redis-server", "redis-server", "is measured"),
+    needed("nats-server", "nats-server", "is measured"),
+    needed("inspircd", "inspircd", "is measured"),
+    needed("ngircd", "ngircd", "is measured"),
+    VENV,
+    // Of this package nothing is a program.
     Needed {
-        probe: &["-c", "import ensurepip, venv"],
-        ..needed("python3", "python3-venv", "reads what the load generator wrote")
+        probe: &["-c", "import ctypes; ctypes.CDLL('libuv.so.1')"],
+        ..needed("python3", "libuv1", "waits for uWebSockets' connections")
     },
 ];
+
+/// Debian has Python in one package and what its virtual environments need in another.
+const VENV: Needed = Needed {
+    probe: &["-c", "import ensurepip, venv"],
+    ..needed("python3", "python3-venv", "runs what comes in Python packages")
+};
 
 /// A program that comes alone.
 const fn needed(program: &'static str, package: &'static str, purpose: &'static str) -> Needed {
@@ -58,12 +74,12 @@ enum Root {
 }
 
 /// Installs the packages of the programs that are missing, or says which ones to install.
-pub(crate) fn install_missing() -> Result<(), String> {
-    let missing: Vec<&Needed> = NEEDED.iter().filter(|it| !it.is_there()).collect();
+pub(crate) fn install_missing(needed: &[Needed]) -> Result<(), String> {
+    let missing: Vec<&Needed> = needed.iter().filter(|it| !it.is_there()).collect();
     if missing.is_empty() {
         println!(
             "All there: {}",
-            NEEDED.iter().map(|it| it.program).collect::<Vec<_>>().join(", ")
+            needed.iter().map(|it| it.program).collect::<Vec<_>>().join(", ")
         );
         return Ok(());
     }
@@ -91,8 +107,8 @@ pub(crate) fn install_missing() -> Result<(), String> {
 }
 
 /// The command line that installs everything.
-pub(crate) fn install_line() -> String {
-    apt_install(&NEEDED.iter().map(|it| it.package).collect::<Vec<_>>())
+pub(crate) fn install_line(needed: &[Needed]) -> String {
+    apt_install(&needed.iter().map(|it| it.package).collect::<Vec<_>>())
 }
 
 /// Whether a program can be found on the search path.
@@ -153,8 +169,8 @@ mod tests {
 
     #[test]
     fn the_install_line_names_every_package() {
-        for it in NEEDED {
-            assert!(install_line().contains(it.package), "{}", it.package);
+        for it in TESTS {
+            assert!(install_line(TESTS).contains(it.package), "{}", it.package);
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 /// Runs a command on our own terminal and makes a failure a sentence.
 pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
     match command.status() {
@@ -45,9 +47,32 @@ pub(crate) fn target_folder() -> Result<PathBuf, String> {
     target.map(Path::to_owned).ok_or_else(|| format!("{} is nowhere", us.display()))
 }
 
+/// The executable of this target among what cargo says it has built.
+pub(crate) fn built(messages: &str, target: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages
+        .filter(|message| message["target"]["name"] == target)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_executable_is_that_of_the_target() {
+        let messages = concat!(
+            "not JSON\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"hubbub"},"executable":"/t/hubbub"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"icount"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"icount"},"executable":"/t/icount"}"#,
+            "\n",
+        );
+        assert_eq!(built(messages, "icount"), Some(PathBuf::from("/t/icount")));
+        assert_eq!(built("{}\n", "icount"), None);
+    }
 
     #[test]
     fn a_failing_command_says_how() {

@@ -1,28 +1,47 @@
-//! A virtual environment under `target/` with the Python packages that the tests use.
+//! Virtual environments under `target/` with the Python packages that tests and benches use.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::programs::{succeed, target_folder};
 
-/// The packages, each with its version, and what the tests import of it.
-const PACKAGES: &[(&str, &str)] = &[("hdrhistogram==0.10.8", "hdrh.log")];
+/// Packages and the environment they are in.
+pub(crate) struct Environment {
+    /// Its folder under `target/`.
+    folder: &'static str,
+    /// The packages, each with its version, and what is imported of it.
+    packages: &'static [(&'static str, &'static str)],
+}
+
+/// What the tests need.
+pub(crate) const TESTS: Environment =
+    Environment { folder: "python", packages: &[("hdrhistogram==0.10.8", "hdrh.log")] };
+
+/// What the servers of `bench-peers` need.
+pub(crate) const PEERS: Environment =
+    Environment { folder: "python-peers", packages: &[("socketify==0.0.31", "socketify")] };
+
+/// Where the environment's Python is, or will be.
+pub(crate) fn interpreter(environment: &Environment) -> Result<PathBuf, String> {
+    Ok(target_folder()?.join(environment.folder).join("bin/python"))
+}
 
 /// Makes the environment and fills it, unless everything is there.
-pub(crate) fn install_missing() -> Result<(), String> {
-    let folder = target_folder()?.join("python");
-    let python = folder.join("bin/python");
-    if PACKAGES.iter().all(|(_, import)| has(&python, import)) {
-        println!("All there: {}", names());
+pub(crate) fn install_missing(environment: &Environment) -> Result<(), String> {
+    let folder = target_folder()?.join(environment.folder);
+    let python = interpreter(environment)?;
+    let packages = environment.packages;
+    if packages.iter().all(|(_, import)| has(&python, import)) {
+        println!("All there: {}", names(environment));
         return Ok(());
     }
     // An environment of another Python, or a half made one, is made anew.
     succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
         .map_err(|why| format!("python3 -m venv: {why}"))?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    succeed(Command::new(&python).args(install).args(PACKAGES.iter().map(|it| it.0)))
+    succeed(Command::new(&python).args(install).args(packages.iter().map(|it| it.0)))
         .map_err(|why| format!("pip install: {why}"))?;
-    match PACKAGES.iter().find(|(_, import)| !has(&python, import)) {
+    match packages.iter().find(|(_, import)| !has(&python, import)) {
         Some((package, import)) => {
             Err(format!("{package} is installed, yet {import} cannot be imported"))
         }
@@ -31,13 +50,13 @@ pub(crate) fn install_missing() -> Result<(), String> {
 }
 
 /// The command lines behind it.
-pub(crate) fn install_line() -> String {
-    let packages = names();
-    format!("python3 -m venv target/python && target/python/bin/pip install {packages}")
+pub(crate) fn install_line(environment: &Environment) -> String {
+    let (folder, packages) = (environment.folder, names(environment));
+    format!("python3 -m venv target/{folder} && target/{folder}/bin/pip install {packages}")
 }
 
-fn names() -> String {
-    PACKAGES.iter().map(|it| it.0).collect::<Vec<_>>().join(" ")
+fn names(environment: &Environment) -> String {
+    environment.packages.iter().map(|it| it.0).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether this Python is there and can import that.
@@ -60,6 +79,9 @@ mod tests {
 
     #[test]
     fn the_install_line_names_every_package() {
-        assert!(PACKAGES.iter().all(|(package, _)| install_line().contains(package)));
+        for environment in [TESTS, PEERS] {
+            let line = install_line(&environment);
+            assert!(environment.packages.iter().all(|(package, _)| line.contains(package)));
+        }
     }
 }

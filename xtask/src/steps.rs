@@ -168,8 +168,8 @@ impl Step {
     fn run(&self) -> Result<Outcome, String> {
         let mut cargo = cargo();
         match self.action {
-            Action::Packages => packages::install_missing()?,
-            Action::Python => python::install_missing()?,
+            Action::Packages => packages::install_missing(packages::TESTS)?,
+            Action::Python => python::install_missing(&python::TESTS)?,
             Action::Cargo(line) => succeed(cargo.args(line.split(' ')))?,
             Action::CargoDoc(line) => {
                 succeed(cargo.env("RUSTDOCFLAGS", "-D warnings").args(line.split(' ')))?;
@@ -189,8 +189,8 @@ impl Step {
     /// The command as one would type it.
     fn command(&self) -> String {
         match self.action {
-            Action::Packages => packages::install_line(),
-            Action::Python => python::install_line(),
+            Action::Packages => packages::install_line(packages::TESTS),
+            Action::Python => python::install_line(&python::TESTS),
             Action::Cargo(line) | Action::CargoPlugin { line, .. } => format!("cargo {line}"),
             Action::CargoDoc(line) => format!("RUSTDOCFLAGS='-D warnings' cargo {line}"),
             Action::Icount => "cargo xtask icount".to_owned(),

@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use loadgen::message::{self, Header, Line};
+use loadgen::dialect::Dialect;
+use loadgen::message::{self, Header};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
@@ -87,8 +88,8 @@ impl Sink {
                 if let Some(room) = line.strip_prefix(b"/join ") {
                     self.clients[client].stream.write_all(b"You joined ")?;
                     self.clients[client].stream.write_all(&[room, b"\n"].concat())?;
-                } else if let (true, Line::Message(first)) =
-                    (self.text.is_empty(), message::read(line))
+                } else if self.text.is_empty()
+                    && let Some(first) = Dialect::Hubbub.text(line).and_then(message::read)
                 {
                     self.text = build(&first, line.len());
                     self.write_bytes = self.text.len() / MESSAGES as usize * self.lines;
@@ -122,6 +123,7 @@ fn build(first: &Header, bytes: usize) -> Vec<u8> {
     for sequence in 0..MESSAGES {
         text.extend_from_slice(b"PrudentSunBear: ");
         Header { sequence, ..*first }.write(bytes, &mut text);
+        text.push(b'\n');
     }
     text
 }

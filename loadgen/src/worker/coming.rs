@@ -35,6 +35,7 @@ impl Client {
             seat: None,
             receiver: None,
             sender: None,
+            witness_of: None,
             tail: vec![],
             out: vec![],
             slow,
@@ -100,6 +101,9 @@ impl Worker {
         if self.clients[client].state != State::Connecting {
             return;
         }
+        // Unique in the run, and in runs before it that a server may still remember.
+        let number = client as u64 * u64::from(self.part.of) + u64::from(self.part.index);
+        let name = format!("lg{:04x}{number:x}", self.shared.run);
         let who = &mut self.clients[client];
         let stream = who.stream.as_ref().expect("who connects has a socket");
         let error = stream.take_error().and_then(|error| match error {
@@ -113,6 +117,11 @@ impl Worker {
         }
         self.connecting -= 1;
         who.state = State::Greeting;
+        let hello = self.shared.scenario.dialect.hello(&name);
+        if !hello.is_empty() {
+            who.out.extend_from_slice(hello.as_bytes());
+            who.name = name;
+        }
         self.outcome.connections.opened += 1;
         self.outcome.times.connect.saturating_record(now_ns() - who.since_ns);
     }
@@ -141,7 +150,7 @@ impl Worker {
     }
 
     /// The server has let the client into a room.
-    pub(super) fn joined(&mut self, client: usize, room: &str, now: u64) {
+    pub(super) fn joined(&mut self, client: usize, room: Option<&str>, now: u64) {
         let who = &mut self.clients[client];
         match who.state {
             State::Greeting => {
@@ -154,7 +163,7 @@ impl Worker {
             }
             State::Joining => {
                 let seat = who.seat.expect("who joins has a seat");
-                if room == room_name(self.shared.run, seat.room) {
+                if room.is_none_or(|room| room == room_name(self.shared.run, seat.room)) {
                     self.outcome.times.join.saturating_record(now - who.since_ns);
                     self.seated(client, now);
                 }
@@ -207,8 +216,8 @@ impl Worker {
     pub(super) fn go_to(&mut self, client: usize, room: u32) {
         let who = &mut self.clients[client];
         (who.state, who.since_ns) = (State::Joining, now_ns());
-        let line = format!("/join {}\n", room_name(self.shared.run, room));
-        who.out.extend_from_slice(line.as_bytes());
+        let room = room_name(self.shared.run, room);
+        who.out.extend_from_slice(&self.shared.scenario.dialect.join(&room));
         self.flush(client);
     }
 
@@ -218,7 +227,10 @@ impl Worker {
         let who = &mut self.clients[client];
         let seat = who.seat.expect("who is seated has a seat");
         who.state = State::Seated;
-        let receiver = Receiver::new(seat.room, if is_early { 0 } else { now }, who.slow);
+        let mut receiver = Receiver::new(seat.room, if is_early { 0 } else { now }, who.slow);
+        if !self.shared.scenario.dialect.echoes() {
+            receiver.get_all_but(seat.sender);
+        }
         let before = who.receiver.replace(receiver);
         self.outcome.receivers.extend(before.map(Receiver::gone));
         if who.broken_ns > 0 {

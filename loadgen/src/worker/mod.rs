@@ -21,6 +21,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use serde::{Deserialize, Serialize};
 
+use crate::dialect::Dialect;
 use crate::ledger::{Receiver, Sent};
 use crate::plan::{Part, Plan, Seat};
 use crate::result::{Connections, Messages, Times, distribution, times};
@@ -159,6 +160,9 @@ struct Client {
     receiver: Option<Receiver>,
     /// Its sender, if it has one.
     sender: Option<usize>,
+    /// Somebody else's, where nobody gets back what they say: what this client gets of it counts as
+    /// having come back.
+    witness_of: Option<usize>,
     /// An unfinished line.
     tail: Vec<u8>,
     /// What the socket did not take.
@@ -346,6 +350,10 @@ impl Worker {
         }
         self.finish();
         Ok(self.outcome)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.shared.scenario.dialect
     }
 
     /// When this thread has something to do at a certain moment even if no socket has, if that is

@@ -6,7 +6,8 @@ use memchr::{memchr, memrchr};
 
 use super::mirror::Mirrors;
 use super::{Client, READ_BYTES_MAX, Stage, State, Worker};
-use crate::message::{self, Header, Line};
+use crate::dialect::Heard;
+use crate::message::{self, Header};
 use crate::schedule::now_ns;
 
 /// One message in so many is followed to its last receiver.
@@ -23,6 +24,15 @@ pub(super) enum Read {
     Some,
     /// Nothing: there is none, or the connection has ended.
     Nothing,
+}
+
+/// A message of which not all lines have been taken in.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// Where it begins.
+    at: usize,
+    /// Lines that are still to come.
+    lines: u32,
 }
 
 impl Worker {
@@ -68,52 +78,60 @@ impl Worker {
         Read::Nothing
     }
 
-    /// Takes in the whole lines among the first `len` bytes of the buffer, and keeps the rest.
+    /// Takes in the whole lines among the first `len` bytes of the buffer, and keeps the rest, with
+    /// the message that it belongs to: others find it again by its first line.
     fn take_in(&mut self, client: usize, len: usize, now: u64) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut mirrors = std::mem::take(&mut self.mirrors);
+        let (begins, lines) = self.dialect().frame();
         let whole = memrchr(b'\n', &buffer[..len]).map_or(0, |at| at + 1);
         let is_run = whole >= RUN_BYTES_MIN && self.clients[client].state == State::Seated;
         let (mut at, mut echoes) = (0, 0);
+        let mut frame: Option<Frame> = None;
         while at < whole {
-            if is_run {
-                at += self.take_known(client, &mirrors, &buffer[at..whole], now, &mut echoes);
+            if buffer[at..whole].starts_with(begins) {
+                if is_run {
+                    at += self.take_known(client, &mirrors, &buffer[at..whole], now, &mut echoes);
+                }
+                frame = Some(Frame { at, lines });
             }
             let Some(end) = memchr(b'\n', &buffer[at..whole]) else { break };
-            let line = &buffer[at..=at + end];
-            let header = self.take_line(client, &line[..end], now, &mut echoes);
-            if let Some(header) = header.filter(|_| is_run) {
-                mirrors.learn(&header, line);
+            let header = self.take_line(client, &buffer[at..at + end], now, &mut echoes);
+            at += end + 1;
+            let Some(part) = &mut frame else { continue };
+            part.lines -= 1;
+            if part.lines == 0 {
+                if let Some(header) = header.filter(|_| is_run) {
+                    mirrors.learn(&header, &buffer[part.at..at]);
+                }
+                frame = None;
             }
-            at += line.len();
         }
-        self.clients[client].tail.extend_from_slice(&buffer[whole..len]);
+        let rest = frame.map_or(whole, |part| part.at);
+        self.clients[client].tail.extend_from_slice(&buffer[rest..len]);
         (self.buffer, self.mirrors) = (buffer, mirrors);
         self.came_back(client, echoes);
     }
 
-    /// Takes in the messages with which `lines` begin, as far as others got the same before, and
+    /// Takes in the messages with which `bytes` begin, as far as others got the same before, and
     /// they are those that are expected next; how many bytes these are.
     fn take_known(
         &mut self,
         client: usize,
         mirrors: &Mirrors,
-        lines: &[u8],
+        bytes: &[u8],
         now: u64,
         echoes: &mut u32,
     ) -> usize {
         let Some(receiver) = &mut self.clients[client].receiver else { return 0 };
         let Some((sender, sequence)) = receiver.expects() else { return 0 };
-        let headers = mirrors.known(sender, sequence, lines);
+        let (headers, bytes) = mirrors.known(sender, sequence, bytes);
         let Some(first) = headers.first().filter(|first| first.room == receiver.room()) else {
             return 0;
         };
         receiver.expected_messages(headers, &mut self.outcome.sums);
-        let bytes = headers.len() * (memchr(b'\n', lines).expect("known lines have an end") + 1);
-        let own = self.clients[client].sender.map(|own| self.senders[own].id);
-        if own == Some(first.sender) {
-            *echoes += u32::try_from(headers.len()).expect("messages of one read");
-        }
+        let count = u32::try_from(headers.len()).expect("messages of one read");
+        *echoes += count * self.echo(client, first);
         // What was sent together is recorded together.
         for together in headers.chunk_by(|a, b| times_of(a) == times_of(b)) {
             self.record(client, &together[0], now, together.len() as u64);
@@ -130,13 +148,17 @@ impl Worker {
         now: u64,
         echoes: &mut u32,
     ) -> Option<Header> {
-        match message::read(line) {
-            Line::Message(header) if header.run != self.shared.run => {}
-            Line::Message(header) if header.warm_up => {
+        let Some(text) = self.dialect().text(line) else {
+            self.take_text(client, line, now);
+            return None;
+        };
+        match message::read(text) {
+            Some(header) if header.run != self.shared.run => {}
+            Some(header) if header.warm_up => {
                 self.tick.delivered += 1;
                 *echoes += self.echo(client, &header);
             }
-            Line::Message(header) => {
+            Some(header) => {
                 if let Some(receiver) = &mut self.clients[client].receiver {
                     receiver.message(&header, &mut self.outcome.sums);
                 }
@@ -145,15 +167,14 @@ impl Worker {
                 *echoes += self.echo(client, &header);
                 return Some(header);
             }
-            Line::Corrupted => self.outcome.sums.corrupted += 1,
-            Line::Other(text) => self.take_text(client, text, now),
+            None => self.outcome.sums.corrupted += 1,
         }
         None
     }
 
-    /// 1 if the client's own sender sent this.
+    /// 1 if the sender that waits for what this client gets sent this.
     fn echo(&self, client: usize, header: &Header) -> u32 {
-        let sender = self.clients[client].sender.map(|sender| self.senders[sender].id);
+        let sender = self.returns_to(client).map(|sender| self.senders[sender].id);
         u32::from(sender == Some(header.sender))
     }
 
@@ -187,17 +208,25 @@ impl Worker {
 
     /// Takes in what is no measured message.
     fn take_text(&mut self, client: usize, text: &[u8], now: u64) {
-        let Ok(text) = std::str::from_utf8(text) else { return };
-        if let Some(rest) = text.strip_prefix("You are ") {
-            rest.clone_into(&mut self.clients[client].name);
-        } else if let Some(room) = text.strip_prefix("You joined ") {
-            self.joined(client, room, now);
-        } else if let Some(count) = missed(text) {
-            if let Some(receiver) = &mut self.clients[client].receiver {
-                receiver.told_missed(count, &mut self.outcome.sums);
+        let who = &mut self.clients[client];
+        match self.shared.scenario.dialect.hear(text) {
+            Heard::Name(name) => name.clone_into(&mut who.name),
+            Heard::In(room) => self.joined(client, room, now),
+            Heard::Ping(asked) => {
+                who.out.extend_from_slice(self.shared.scenario.dialect.pong(asked).as_bytes());
+                self.flush(client);
             }
-        } else if text.starts_with("Server is full") {
-            self.outcome.connections.refused += 1;
+            Heard::Missed(count) => {
+                if let Some(receiver) = &mut who.receiver {
+                    receiver.told_missed(count, &mut self.outcome.sums);
+                }
+            }
+            Heard::Full => self.outcome.connections.refused += 1,
+            // Whoever is refused is closed, or never comes to where it should be.
+            Heard::Refused(why) => {
+                self.outcome.connect_error.get_or_insert_with(|| why.to_owned());
+            }
+            Heard::Nothing => {}
         }
     }
 
@@ -222,10 +251,4 @@ impl Worker {
 /// When a message was due and when it was sent.
 fn times_of(header: &Header) -> (u64, u64) {
     (header.intended_ns, header.sent_ns)
-}
-
-/// How many messages a notice says were missed.
-fn missed(text: &str) -> Option<u64> {
-    let count = text.strip_prefix("Server is very busy and dropped ")?;
-    count.split(' ').next()?.parse().ok()
 }

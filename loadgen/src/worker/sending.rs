@@ -1,12 +1,14 @@
 //! Saying things at the right moment, or when earlier ones have come back.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::Ordering;
 
 use super::{Stage, State, Worker};
 use crate::ledger::SentBy;
 use crate::message::Header;
+use crate::plan::room_name;
 use crate::scenario::{Arrivals, Text};
 use crate::schedule::{Plan as SchedulePlan, Schedule, now_ns};
 
@@ -39,6 +41,8 @@ pub(super) struct Sender {
     /// Its number in messages; another one after it has come back.
     pub(super) id: u32,
     pub(super) room: u32,
+    /// What comes before each message in the server's dialect.
+    before: Vec<u8>,
     /// Its messages that count.
     pub(super) sent: SentBy,
     /// Its next message that does not.
@@ -63,6 +67,9 @@ impl Worker {
             client,
             id: number,
             room,
+            before: scenario
+                .dialect
+                .before(&room_name(self.shared.run, room), scenario.message_bytes as usize),
             sent: SentBy::default(),
             warm_up: 0,
             schedule: plan.schedule(number % self.plan.senders().max(1)),
@@ -77,9 +84,38 @@ impl Worker {
     }
 
     pub(super) fn start_senders(&mut self) {
+        if !self.dialect().echoes() {
+            self.appoint_witnesses();
+        }
         for sender in 0..self.senders.len() {
             self.start_sender(sender, 0);
         }
+    }
+
+    /// Where nobody gets back what they say, the next one in the room does it for them: like an
+    /// echo, that is one of the members whom the server gives the message to, and no extra work
+    /// for the server, as asking it for a sign of life after each message would be.
+    fn appoint_witnesses(&mut self) {
+        let mut rooms: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (client, who) in self.clients.iter().enumerate() {
+            if let Some(seat) = who.seat.filter(|_| who.state == State::Seated) {
+                rooms.entry(seat.room).or_default().push(client);
+            }
+        }
+        for members in rooms.into_values() {
+            let next = members.iter().cycle().skip(1);
+            for (member, &next) in members.iter().zip(next) {
+                if let Some(sender) = self.clients[*member].sender {
+                    self.clients[next].witness_of = Some(sender);
+                }
+            }
+        }
+    }
+
+    /// The sender that waits for what this client gets.
+    pub(super) fn returns_to(&self, client: usize) -> Option<usize> {
+        let who = &self.clients[client];
+        if self.dialect().echoes() { who.sender } else { who.witness_of }
     }
 
     fn start_sender(&mut self, sender: usize, not_before: u64) {
@@ -125,9 +161,9 @@ impl Worker {
         }
     }
 
-    /// The sender's own messages have come back: with a window, as many may follow.
+    /// Messages have come back, seen by this client: with a window, as many may follow.
     pub(super) fn came_back(&mut self, client: usize, count: u32) {
-        let Some(sender) = self.clients[client].sender else { return };
+        let Some(sender) = self.returns_to(client) else { return };
         if self.senders[sender].window == 0 || count == 0 {
             return;
         }
@@ -138,7 +174,7 @@ impl Worker {
         for _ in 0..count {
             self.say(sender, now, now);
         }
-        self.flush(client);
+        self.flush(self.senders[sender].client);
     }
 
     /// Puts the sender's next message into its client's outgoing bytes, to be sent at once.
@@ -162,7 +198,9 @@ impl Worker {
                 intended_ns,
                 sent_ns,
             };
+            client.out.extend_from_slice(&sender.before);
             header.write(self.shared.scenario.message_bytes as usize, &mut client.out);
+            client.out.extend_from_slice(self.shared.scenario.dialect.after());
         } else {
             client.out.extend_from_slice(SENTENCES[self.sentence % SENTENCES.len()].as_bytes());
             client.out.push(b'\n');

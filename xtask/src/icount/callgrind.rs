@@ -1,12 +1,10 @@
 //! Running the bench `icount` under callgrind, case by case.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use serde_json::Value;
-
-use crate::programs::{answer, cargo, target_folder};
+use crate::programs::{answer, built, cargo, target_folder};
 
 /// Each case and its instructions for one operation, in the bench's order.
 pub(crate) type Counts = Vec<(String, f64)>;
@@ -22,7 +20,7 @@ const COUNTED: &str = "icount::counted*";
 /// Builds the bench and counts all its cases.
 pub(crate) fn count_all() -> Result<Counts, String> {
     let messages = answer(cargo().args(BUILD.split(' ')).stderr(Stdio::inherit()))?;
-    let bench = executable(&messages).ok_or_else(|| format!("cargo built no bench {BENCH}"))?;
+    let bench = built(&messages, BENCH).ok_or_else(|| format!("cargo built no bench {BENCH}"))?;
     let profiles = target_folder()?.join(BENCH);
     fs::create_dir_all(&profiles).map_err(|error| format!("{}: {error}", profiles.display()))?;
     let cases = answer(Command::new(&bench).arg("--list"))?;
@@ -52,14 +50,6 @@ fn count(bench: &Path, case: &str, profiles: &Path) -> Result<f64, String> {
     }
 }
 
-/// The executable among what cargo says it has built.
-fn executable(messages: &str) -> Option<PathBuf> {
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages
-        .filter(|message| message["target"]["name"] == BENCH)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-}
-
 /// The sum at the end of callgrind's output.
 fn total(profile: &str) -> Option<u64> {
     profile.lines().find_map(|line| line.strip_prefix("totals: "))?.trim().parse().ok()
@@ -75,20 +65,5 @@ mod tests {
         assert_eq!(total(profile), Some(7_195_632));
         assert_eq!(total("summary: 11\nfn=(1) totals: 12\n"), None);
         assert_eq!(total("totals: many\n"), None);
-    }
-
-    #[test]
-    fn the_executable_is_that_of_the_bench() {
-        let messages = concat!(
-            "not JSON\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"hubbub"},"executable":"/t/hubbub"}"#,
-            "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"icount"},"executable":null}"#,
-            "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"icount"},"executable":"/t/icount"}"#,
-            "\n",
-        );
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/icount")));
-        assert_eq!(executable("{}\n"), None);
     }
 }

@@ -1,0 +1,197 @@
+//! Every dialect against a server of a few lines that speaks no more than it needs: everyone gets
+//! in, windows go on opening, and the accounts add up.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use loadgen::dialect::Dialect;
+use loadgen::result::RunResult;
+use loadgen::run::{Options, run};
+use loadgen::scenario::{Arrivals, Scenario};
+
+/// Members of each room, with the numbers of their connections.
+type Rooms = Arc<Mutex<HashMap<String, Vec<(usize, TcpStream)>>>>;
+
+/// One client's conversation.
+struct Conversation {
+    dialect: Dialect,
+    number: usize,
+    stream: TcpStream,
+    lines: BufReader<TcpStream>,
+    rooms: Rooms,
+}
+
+impl Conversation {
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line).ok()?;
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    fn answer(&mut self, text: &str) {
+        let _ = self.stream.write_all(text.as_bytes());
+    }
+
+    fn enter(&mut self, room: &str) {
+        let member = (self.number, self.stream.try_clone().expect("a socket"));
+        self.rooms.lock().expect("a lock").entry(room.to_owned()).or_default().push(member);
+    }
+
+    /// Gives `text` to everyone in the room, whose order is that of the lock.
+    fn give(&mut self, room: &str, text: &str, echoes: bool) {
+        let rooms = self.rooms.lock().expect("a lock");
+        for (number, stream) in rooms.get(room).into_iter().flatten() {
+            if echoes || *number != self.number {
+                let _ = (&mut &*stream).write_all(text.as_bytes());
+            }
+        }
+    }
+
+    fn hold(mut self) {
+        if self.dialect == Dialect::Nats {
+            self.answer("INFO {\"max_payload\":1048576}\r\n");
+        }
+        while let Some(line) = self.line() {
+            match self.dialect {
+                Dialect::Irc => self.irc(&line),
+                Dialect::Nats => self.nats(&line),
+                Dialect::Resp => self.resp(&line),
+                Dialect::Hubbub | Dialect::WebSocket => unreachable!("it does not speak that"),
+            }
+        }
+    }
+
+    fn irc(&mut self, line: &str) {
+        if line.starts_with("USER ") {
+            // Nobody comes in who does not answer.
+            self.answer("PING :are you there\r\n");
+            assert_eq!(self.line().as_deref(), Some("PONG :are you there"));
+            self.answer(":irc 001 me :Hello\r\n:irc 422 me :No message of the day\r\n");
+        } else if let Some(room) = line.strip_prefix("JOIN ") {
+            self.enter(room);
+            self.answer(&format!(
+                ":irc 353 me = {room} :@me\r\n:irc 366 me {room} :That is all\r\n"
+            ));
+        } else if let Some((room, text)) =
+            line.strip_prefix("PRIVMSG ").and_then(|it| it.split_once(" :"))
+        {
+            let text = format!(":c{}!~c@127.0.0.2 PRIVMSG {room} :{text}\r\n", self.number);
+            self.give(room, &text, false);
+        }
+    }
+
+    fn nats(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["PING"] => self.answer("PONG\r\n"),
+            ["SUB", room, "1"] => self.enter(room),
+            ["PUB", room, bytes] => {
+                let text = self.line().expect("a payload");
+                self.give(room, &format!("MSG {room} 1 {bytes}\r\n{text}\r\n"), true);
+            }
+            _ => {}
+        }
+    }
+
+    fn resp(&mut self, line: &str) {
+        if line == "PING" {
+            self.answer("+PONG\r\n");
+        } else if let Some(room) = line.strip_prefix("SUBSCRIBE ") {
+            self.enter(room);
+            let length = room.len();
+            self.answer(&format!(">3\r\n$9\r\nsubscribe\r\n${length}\r\n{room}\r\n:1\r\n"));
+        } else if line == "*3" {
+            let [_, _, length, room, bytes, text] = [(); 6].map(|()| self.line().expect("a line"));
+            let head = format!(">3\r\n$7\r\nmessage\r\n{length}\r\n{room}\r\n{bytes}\r\n");
+            self.give(&room, &format!("{head}{text}\r\n"), true);
+            self.answer(":4\r\n");
+        }
+    }
+}
+
+/// Starts a server, which ends with the tests.
+fn serve(dialect: Dialect) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let rooms = Rooms::default();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let stream = stream.expect("a client");
+            let lines = BufReader::new(stream.try_clone().expect("a socket"));
+            let rooms = Arc::clone(&rooms);
+            let conversation = Conversation { dialect, number, stream, lines, rooms };
+            thread::spawn(|| conversation.hold());
+        }
+    });
+    address
+}
+
+fn measure(dialect: Dialect, arrivals: Arrivals) -> RunResult {
+    let scenario = Scenario {
+        dialect,
+        connections: 12,
+        rooms: 3,
+        senders_per_room: 0,
+        arrivals,
+        rate: 2_000.0,
+        window: 16,
+        warm_up_seconds: 0.1,
+        measure_seconds: 0.4,
+        ..Scenario::default()
+    };
+    let address = serve(dialect);
+    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
+    run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("it runs")
+}
+
+#[test]
+fn everyone_gets_everything_and_windows_open_again() {
+    for (dialect, readers) in [(Dialect::Resp, 4), (Dialect::Nats, 4), (Dialect::Irc, 3)] {
+        for arrivals in [Arrivals::Window, Arrivals::Poisson] {
+            let result = measure(dialect, arrivals);
+            let messages = &result.messages;
+            assert_eq!(result.failures, Vec::<String>::new(), "{dialect:?}: {messages:?}");
+            assert_eq!(result.connections.failed, 0, "{dialect:?}: {:?}", result.connect_error);
+            assert_eq!(messages.delivered, readers * messages.sent, "{dialect:?}: {messages:?}");
+            // More than everyone's first window has been sent, and followed to the last receiver.
+            assert!(messages.sent > 12 * 16, "{dialect:?}: {messages:?}");
+            assert!(!result.times.completion.is_empty(), "{dialect:?}: {:?}", result.times);
+        }
+    }
+}
+
+#[test]
+fn a_window_that_others_open_is_for_one_thread() {
+    let scenario =
+        Scenario { dialect: Dialect::Irc, arrivals: Arrivals::Window, ..Scenario::default() };
+    let address = "127.0.0.1:1".parse().expect("an address");
+    let options = Options { address, shards: 1, pid: None, cpus: vec![0, 0], processes: None };
+    let refused = run(&scenario, &options, &AtomicBool::new(false), &mut |_| ());
+    let why = refused.expect_err("two threads");
+    assert!(why.contains("--cpus with one core"), "{why}");
+}
+
+#[test]
+fn what_a_dialect_has_no_words_for_is_refused() {
+    type Change = fn(&mut Scenario);
+    let refused = |change: Change| {
+        let mut scenario = Scenario { dialect: Dialect::WebSocket, ..Scenario::default() };
+        change(&mut scenario);
+        scenario.contradictions().iter().map(ToString::to_string).collect::<String>()
+    };
+    assert_eq!(refused(|_| ()), "");
+    let changes: [(Change, &str); 4] = [
+        (|it| it.rooms = 0, "in other dialects"),
+        (|it| it.herds = 1, "in other dialects"),
+        (|it| it.renames_per_second = 1.0, "in other dialects"),
+        (|it| it.message_bytes = 125, "124 or less"),
+    ];
+    for (change, says) in changes {
+        let why = refused(change);
+        assert!(why.contains(says), "{why}");
+    }
+}
