@@ -56,12 +56,14 @@ pub struct Snapshot {
     pub net: NetCounters,
     /// Turns that found something to do.
     pub turns: u64,
+    /// Times a turn ended in waiting for more, instead of writing.
+    pub pauses: u64,
 }
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { core, mesh, net, turns } = self;
-        write!(f, "turns={turns} opened={} said={}", core.opened, core.said)?;
+        let Self { core, mesh, net, turns, pauses } = self;
+        write!(f, "turns={turns} pauses={pauses} opened={} said={}", core.opened, core.said)?;
         write!(f, " deliveries={} missed={}", core.deliveries, core.missed)?;
         write!(f, " writes={} bytes_written={}", net.writes, net.bytes_written)?;
         write!(f, " reads={} bytes_read={}", net.reads, net.bytes_read)?;

@@ -1,12 +1,15 @@
 //! Layer 4: one shard at work. The only place where core, mesh and net meet; the loop below is the
 //! whole of it.
 
+mod coalescing;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -21,6 +24,7 @@ use crate::metrics::{MeshCounters, Snapshot};
 use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
 use crate::net::{Connections, Loads, Received};
 use crate::proto::Wire;
+use coalescing::Coalescing;
 
 /// Messages and new connections handled before clients get a turn.
 const MAIL_PER_TURN_MAX: usize = 1024;
@@ -43,8 +47,10 @@ pub struct Shard {
     more_events: bool,
     started: Instant,
     deadline: Pin<Box<Sleep>>,
+    coalescing: Coalescing,
     mesh_counters: MeshCounters,
     turns: u64,
+    pauses: u64,
 }
 
 /// What a shard is made from.
@@ -86,8 +92,10 @@ impl Shard {
             more_events: false,
             started,
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            coalescing: Coalescing::default(),
             mesh_counters: MeshCounters::default(),
             turns: 0,
+            pauses: 0,
         })
     }
 
@@ -104,6 +112,12 @@ impl Shard {
             self.serve_clients(now)?;
             self.tick(now);
             self.post();
+            if self.may_pause() {
+                self.pauses += 1;
+                // Nothing else runs on this thread, and whoever rings will not ring for long.
+                thread::sleep(coalescing::PAUSE);
+                continue;
+            }
             self.core.flush(&mut Sockets(&mut self.connections), now);
             self.close_ended(now);
             if self.is_done() {
@@ -123,6 +137,13 @@ impl Shard {
         self.core.is_drained()
             && self.core.destinations().next().is_none()
             && !self.connections.is_lingering()
+    }
+
+    /// Whether to see what else arrives before anything is written.
+    fn may_pause(&mut self) -> bool {
+        let core = &self.core;
+        !core.is_pressed()
+            && self.coalescing.pays(Instant::now(), core.spared_writes(), || core.waiting_writes())
     }
 
     fn now(&self) -> Moment {
@@ -148,6 +169,7 @@ impl Shard {
             match self.mailbox.take() {
                 Some(Mail::Parcel(Parcel { from, slip, messages })) => {
                     self.credit.received(from, slip);
+                    self.core.begin_batch();
                     self.inbox.push_back((from, messages.into_iter()));
                 }
                 Some(Mail::Connections(streams)) => {
@@ -210,6 +232,7 @@ impl Shard {
             self.connections.close(slot, true, now);
             return;
         };
+        self.core.begin_batch();
         let exhausted = loop {
             if self.core.is_pressed() || !self.core.may_read(slot) {
                 break false;
@@ -321,6 +344,7 @@ impl Shard {
             mesh: self.mesh_counters,
             net: self.connections.counters,
             turns: self.turns,
+            pauses: self.pauses,
         }
     }
 }

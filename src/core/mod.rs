@@ -253,6 +253,26 @@ impl Core {
         self.rooms.is_pressed()
     }
 
+    /// What is handled from now on came from somebody else than what was handled before.
+    #[inline]
+    pub fn begin_batch(&mut self) {
+        self.rooms.begin_batch();
+    }
+
+    /// Writes that were not needed up to now, because what came for a room joined something that
+    /// was waiting there, from somebody else, to be flushed to the same members.
+    #[must_use]
+    pub fn spared_writes(&self) -> u64 {
+        self.rooms.spared_writes()
+    }
+
+    /// Writes that the next [`Core::flush`] will make to members of rooms, about.
+    #[must_use]
+    pub fn waiting_writes(&self) -> usize {
+        let max = self.limits.flush_members_max;
+        self.rooms.waiting_members(max).min(max)
+    }
+
     /// Whether [`Core::flush`] has anything to do.
     #[inline]
     #[must_use]

@@ -51,6 +51,8 @@ pub struct Room {
     pub queued: bool,
     /// It is counted among those with too much to flush.
     pressed: bool,
+    /// The batch of input that the last event belongs to.
+    batch: u64,
 }
 
 /// All rooms a shard knows.
@@ -64,6 +66,10 @@ pub struct Rooms {
     pub queue: VecDeque<RoomIndex>,
     /// How many rooms have so much to flush that no more should be added.
     pressed: u32,
+    /// The batch of input that is being handled: what one client sent at once, or another shard.
+    batch: u64,
+    /// See [`Core::spared_writes`](crate::core::Core::spared_writes).
+    spared_writes: u64,
 }
 
 impl Room {
@@ -117,6 +123,8 @@ impl Rooms {
             spares: Spares::default(),
             queue: VecDeque::new(),
             pressed: 0,
+            batch: 0,
+            spared_writes: 0,
         }
     }
 
@@ -142,6 +150,7 @@ impl Rooms {
             feeds: SmallVec::new(),
             queued: false,
             pressed: false,
+            batch: 0,
         });
         let room = RoomIndex::try_from(room).expect("fewer rooms than 2^32");
         self.by_key.insert(key, room);
@@ -175,9 +184,37 @@ impl Rooms {
                 self.pressed += 1;
             }
         }
+        let is_first_of_batch = std::mem::replace(&mut room.batch, self.batch) != self.batch;
         if !std::mem::replace(&mut room.queued, true) {
             self.queue.push_back(index);
+        } else if is_first_of_batch {
+            self.spared_writes += room.members_here() as u64;
         }
+    }
+
+    /// Events from now on are of another batch than those before.
+    #[inline]
+    pub fn begin_batch(&mut self) {
+        self.batch += 1;
+    }
+
+    /// See [`Core::spared_writes`](crate::core::Core::spared_writes).
+    #[must_use]
+    pub fn spared_writes(&self) -> u64 {
+        self.spared_writes
+    }
+
+    /// Members of rooms with something to flush, counted up to `max` or a little more.
+    #[must_use]
+    pub fn waiting_members(&self, max: usize) -> usize {
+        let mut members = 0;
+        for room in self.queue.iter().filter_map(|&room| self.table.get(room as usize)) {
+            if members >= max {
+                break;
+            }
+            members += room.members_here();
+        }
+        members
     }
 
     /// Whether a room has so much to flush that this should be done before anything is added.
@@ -232,5 +269,39 @@ impl std::ops::IndexMut<RoomIndex> for Rooms {
     #[inline]
     fn index_mut(&mut self, index: RoomIndex) -> &mut Room {
         &mut self.table[index as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Slot;
+
+    const EVENT: Event<'_> = Event::Tally { joined: 1, left: 0 };
+
+    /// A room of this many members.
+    fn room(rooms: &mut Rooms, name: &str, members: Slot) -> RoomIndex {
+        let index = rooms.find_or_add(&Name::new(name).unwrap());
+        let feed = rooms[index].feed_for(Wire::Line);
+        (0..members).for_each(|slot| drop(feed.add(slot, false)));
+        index
+    }
+
+    #[test]
+    fn writes_are_spared_by_what_joins_others_from_somebody_else() {
+        let (mut rooms, limits) = (Rooms::new(1), Limits::default());
+        let [den, main] = [("den", 3), ("main", 10)].map(|(name, n)| room(&mut rooms, name, n));
+        let mut spared_by = |batch: &[RoomIndex]| {
+            let before = rooms.spared_writes();
+            rooms.begin_batch();
+            batch.iter().for_each(|&room| rooms.append(room, &limits, &EVENT));
+            rooms.spared_writes() - before
+        };
+        assert_eq!(spared_by(&[den, den]), 0, "it would have been written together anyhow");
+        assert_eq!(spared_by(&[main]), 0);
+        assert_eq!(spared_by(&[den, den]), 3);
+        assert_eq!(spared_by(&[den, main]), 13);
+        assert_eq!(rooms.waiting_members(100), 13);
+        assert_eq!(rooms.waiting_members(2), 3);
     }
 }

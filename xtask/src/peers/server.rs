@@ -60,7 +60,17 @@ pub(crate) const PEERS: &[Peer] = &[
         name: "tutorial",
         dialect: "hubbub",
         config: None,
-        command: &["@THROUGHPUT@", "--role", "tutorial", "--port", "@PORT@"],
+        command: &[
+            "@THROUGHPUT@",
+            "--reference",
+            "tutorial",
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            "@PORT@",
+            "--shards",
+            "1",
+        ],
         connects_per_second: 0,
         version: &["echo", "of this repository, benches/throughput/tutorial.rs"],
     },
@@ -200,8 +210,7 @@ impl Server {
             .arg(CORE)
             .args(peer.command.iter().map(|it| sitting.places.fill(it, &port, &config)));
         command.current_dir(root()).env("RUST_LOG", "info");
-        // The tutorial ends when its input does.
-        command.stdin(Stdio::piped()).stdout(file.try_clone().map_err(cannot)?).stderr(file);
+        command.stdin(Stdio::null()).stdout(file.try_clone().map_err(cannot)?).stderr(file);
         // Ctrl-C is for us, who end it then.
         let child = command.process_group(0).spawn().map_err(cannot)?;
         let mut server = Self { child, address, log };
