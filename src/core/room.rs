@@ -283,7 +283,9 @@ mod tests {
     fn room(rooms: &mut Rooms, name: &str, members: Slot) -> RoomIndex {
         let index = rooms.find_or_add(&Name::new(name).unwrap());
         let feed = rooms[index].feed_for(Wire::Line);
-        (0..members).for_each(|slot| drop(feed.add(slot, false)));
+        for slot in 0..members {
+            feed.add(slot, false);
+        }
         index
     }
 
