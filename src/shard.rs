@@ -114,7 +114,7 @@ impl Shard {
             self.post();
             if self.may_pause() {
                 self.pauses += 1;
-                // Nothing else runs on this thread, and whoever rings will not ring for long.
+                // Nothing else runs on this thread, and no runtime has timers as fine as this.
                 thread::sleep(coalescing::PAUSE);
                 continue;
             }
@@ -141,9 +141,8 @@ impl Shard {
 
     /// Whether to see what else arrives before anything is written.
     fn may_pause(&mut self) -> bool {
-        let core = &self.core;
-        !core.is_pressed()
-            && self.coalescing.pays(Instant::now(), core.spared_writes(), || core.waiting_writes())
+        let spared = self.core.spared_writes();
+        !self.core.is_pressed() && self.coalescing.pays(Instant::now(), spared)
     }
 
     fn now(&self) -> Moment {

@@ -266,13 +266,6 @@ impl Core {
         self.rooms.spared_writes()
     }
 
-    /// Writes that the next [`Core::flush`] will make to members of rooms, about.
-    #[must_use]
-    pub fn waiting_writes(&self) -> usize {
-        let max = self.limits.flush_members_max;
-        self.rooms.waiting_members(max).min(max)
-    }
-
     /// Whether [`Core::flush`] has anything to do.
     #[inline]
     #[must_use]

@@ -204,19 +204,6 @@ impl Rooms {
         self.spared_writes
     }
 
-    /// Members of rooms with something to flush, counted up to `max` or a little more.
-    #[must_use]
-    pub fn waiting_members(&self, max: usize) -> usize {
-        let mut members = 0;
-        for room in self.queue.iter().filter_map(|&room| self.table.get(room as usize)) {
-            if members >= max {
-                break;
-            }
-            members += room.members_here();
-        }
-        members
-    }
-
     /// Whether a room has so much to flush that this should be done before anything is added.
     #[inline]
     #[must_use]
@@ -303,7 +290,5 @@ mod tests {
         assert_eq!(spared_by(&[main]), 0);
         assert_eq!(spared_by(&[den, den]), 3);
         assert_eq!(spared_by(&[den, main]), 13);
-        assert_eq!(rooms.waiting_members(100), 13);
-        assert_eq!(rooms.waiting_members(2), 3);
     }
 }
