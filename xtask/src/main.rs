@@ -7,6 +7,7 @@ mod packages;
 mod peers;
 mod programs;
 mod python;
+mod results;
 mod steps;
 
 use std::process::ExitCode;
@@ -29,6 +30,9 @@ Usage:
     --quick                   one round of short runs, for a first impression
     --only NAME               only this server or workload; may be repeated
     --out DIR                 where the report goes [default: results/DATE-COMMIT-peers]
+  cargo xtask results         measure everything that results/ shows of the server's speed, anew
+    --out DIR                 where it goes; parts that are there are kept
+                              [default: results/DATE-COMMIT]
   cargo xtask --help          show this
 ";
 
@@ -48,6 +52,8 @@ enum Request {
     Icount(Purpose),
     /// Measure other servers beside ours.
     BenchPeers(peers::Options),
+    /// Measure everything, into this folder.
+    Results(Option<String>),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
         Ok(Request::Test(chosen)) => steps::run(&chosen),
         Ok(Request::Icount(purpose)) => ended(icount::run(purpose).map(drop)),
         Ok(Request::BenchPeers(options)) => ended(peers::run(options)),
+        Ok(Request::Results(out)) => ended(results::run(out.as_deref())),
         Err(message) => {
             eprintln!("{message}\n\n{USAGE}");
             ExitCode::from(EXIT_USAGE)
@@ -98,6 +105,11 @@ fn parse(args: &[&str]) -> Result<Request, String> {
             _ => Err(format!("`cargo xtask icount` knows `--bless`, not `{}`.", rest.join(" "))),
         },
         "bench-peers" => peers::Options::parse(rest).map(Request::BenchPeers),
+        "results" => match rest {
+            [] => Ok(Request::Results(None)),
+            ["--out", out] => Ok(Request::Results(Some((*out).to_owned()))),
+            _ => Err(format!("`cargo xtask results` knows `--out DIR`, not `{}`.", rest.join(" "))),
+        },
         _ => Err(format!("There is no chore called `{chore}`.")),
     }
 }
@@ -159,6 +171,7 @@ mod tests {
             (&["test", "fmt", "clipy"], "clipy"),
             (&["icount", "--blest"], "--blest"),
             (&["bench-peers", "--quik"], "--quik"),
+            (&["results", "--outt", "x"], "--outt"),
         ] {
             let message = parse(args).expect_err("a mistake was accepted");
             assert!(message.contains(culprit), "{message}");

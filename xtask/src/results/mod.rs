@@ -1,0 +1,78 @@
+//! `cargo xtask results`: everything that `results/` shows of the server's speed, measured anew and
+//! put into one dated folder.
+//!
+//! Each part has a folder of its own below that; a part that is there already is kept, so that a
+//! sitting that was interrupted can go on.
+
+mod marks;
+mod page;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::programs::{answer, cargo, root, succeed};
+use marks::Measured;
+
+/// A part of the results: the folder it goes to, and the command that is given that folder last.
+struct Part {
+    folder: &'static str,
+    command: &'static str,
+    minutes: u32,
+}
+
+/// All of them.
+const PARTS: [Part; 2] = [
+    Part {
+        folder: "throughput",
+        command: "bench --locked --bench throughput -- --out",
+        minutes: 13,
+    },
+    Part { folder: "peers", command: "xtask bench-peers --out", minutes: 16 },
+];
+
+/// Measures what is not in `out` yet, and writes what all of it comes to.
+pub(crate) fn run(out: Option<&str>) -> Result<(), String> {
+    let out = out.map_or_else(default_folder, |out| Ok(PathBuf::from(out)))?;
+    let folder = root().join(&out);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let missing = PARTS.iter().filter(|part| !folder.join(part.folder).exists());
+    let minutes: u32 = missing.clone().map(|part| part.minutes).sum();
+    println!("about {minutes} minutes; leave the machine alone while it measures\n");
+    let began = Instant::now();
+    for part in missing {
+        println!("=== {} ===\n", part.folder);
+        // From the root and by a relative path, so that no path of this machine gets into a report.
+        let mut command = cargo();
+        command.args(part.command.split(' ')).arg(out.join(part.folder)).current_dir(root());
+        succeed(&mut command).map_err(|why| format!("{}: {why}", part.folder))?;
+    }
+    let measured = Measured {
+        throughput: json(&folder.join("throughput/throughput.json"))?,
+        peers: json(&folder.join("peers/peers.json"))?,
+    };
+    let text = page::write(&measured);
+    fs::write(folder.join("README.md"), &text).map_err(|error| format!("README.md: {error}"))?;
+    println!("{text}");
+    println!("{} minutes; all of it is in {}", began.elapsed().as_secs() / 60, out.display());
+    println!("If it is to be kept: say what is new in its README.md, and add it to the index.");
+    Ok(())
+}
+
+/// Today's, of this commit.
+fn default_folder() -> Result<PathBuf, String> {
+    let said = |program: &str, words: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        answer(command.args(words).current_dir(root())).map(|text| text.trim().to_owned())
+    };
+    let date = said("date", &["-u", "+%F"])?;
+    let commit = said("git", &["rev-parse", "--short=7", "HEAD"])?;
+    Ok(Path::new("results").join(format!("{date}-{commit}")))
+}
+
+fn json(path: &Path) -> Result<Value, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
