@@ -10,6 +10,7 @@
 mod cases;
 #[path = "../support/chat.rs"]
 mod chat;
+mod scaling;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,14 @@ fn main() -> ExitCode {
             println!("`cargo xtask icount` counts their instructions.");
         }
         [flag] if flag == "--list" => CASES.iter().for_each(|(name, _)| println!("{name}")),
+        [flag, shards, members] if flag == "--scaling" => {
+            let (Ok(shards), Ok(members)) = (shards.parse(), members.parse()) else {
+                println!("Please say how many shards, and how many members a room has.");
+                return ExitCode::FAILURE;
+            };
+            let scaling::Run { deliveries, messages, hops } = scaling::run(shards, members);
+            println!("{deliveries} {messages} {hops}");
+        }
         [chosen] => {
             let Some((_, run)) = CASES.iter().find(|(name, _)| name == chosen) else {
                 println!("There is no case called `{chosen}`; `--list` shows those there are.");
@@ -41,7 +50,7 @@ fn main() -> ExitCode {
             println!("{}", run());
         }
         _ => {
-            println!("Please name one case, or none for all.");
+            println!("Please name one case, or none for all, or `--scaling SHARDS MEMBERS`.");
             return ExitCode::FAILURE;
         }
     }

@@ -8,6 +8,7 @@ mod peers;
 mod programs;
 mod python;
 mod results;
+mod scaling;
 mod steps;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ Usage:
     --quick                   one round of short runs, for a first impression
     --only NAME               only this server or workload; may be repeated
     --out DIR                 where the report goes [default: results/DATE-COMMIT-peers]
+  cargo xtask scaling         count what a delivery costs on 1 to 16 shards, and fit a model to it
+    --out DIR                 where the report goes [default: target/scaling]
   cargo xtask results         measure everything that results/ shows of the server's speed, anew
     --out DIR                 where it goes; parts that are there are kept
                               [default: results/DATE-COMMIT]
@@ -52,6 +55,8 @@ enum Request {
     Icount(Purpose),
     /// Measure other servers beside ours.
     BenchPeers(peers::Options),
+    /// Count what shards cost, into this folder.
+    Scaling(String),
     /// Measure everything, into this folder.
     Results(Option<String>),
 }
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
         Ok(Request::Test(chosen)) => steps::run(&chosen),
         Ok(Request::Icount(purpose)) => ended(icount::run(purpose).map(drop)),
         Ok(Request::BenchPeers(options)) => ended(peers::run(options)),
+        Ok(Request::Scaling(out)) => ended(scaling::run(&out)),
         Ok(Request::Results(out)) => ended(results::run(out.as_deref())),
         Err(message) => {
             eprintln!("{message}\n\n{USAGE}");
@@ -105,12 +111,21 @@ fn parse(args: &[&str]) -> Result<Request, String> {
             _ => Err(format!("`cargo xtask icount` knows `--bless`, not `{}`.", rest.join(" "))),
         },
         "bench-peers" => peers::Options::parse(rest).map(Request::BenchPeers),
-        "results" => match rest {
-            [] => Ok(Request::Results(None)),
-            ["--out", out] => Ok(Request::Results(Some((*out).to_owned()))),
-            _ => Err(format!("`cargo xtask results` knows `--out DIR`, not `{}`.", rest.join(" "))),
-        },
+        "scaling" => {
+            let out = parse_out("scaling", rest)?.unwrap_or_else(|| "target/scaling".to_owned());
+            Ok(Request::Scaling(out))
+        }
+        "results" => parse_out("results", rest).map(Request::Results),
         _ => Err(format!("There is no chore called `{chore}`.")),
+    }
+}
+
+/// The same for what comes after a chore that only wants to be told where its report goes.
+fn parse_out(chore: &str, rest: &[&str]) -> Result<Option<String>, String> {
+    match rest {
+        [] => Ok(None),
+        ["--out", out] => Ok(Some((*out).to_owned())),
+        _ => Err(format!("`cargo xtask {chore}` knows `--out DIR`, not `{}`.", rest.join(" "))),
     }
 }
 
@@ -172,6 +187,7 @@ mod tests {
             (&["icount", "--blest"], "--blest"),
             (&["bench-peers", "--quik"], "--quik"),
             (&["results", "--outt", "x"], "--outt"),
+            (&["scaling", "16"], "16"),
         ] {
             let message = parse(args).expect_err("a mistake was accepted");
             assert!(message.contains(culprit), "{message}");

@@ -1,6 +1,6 @@
 //! Running the bench `icount` under callgrind, case by case.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
@@ -19,34 +19,57 @@ const COUNTED: &str = "icount::counted*";
 
 /// Builds the bench and counts all its cases.
 pub(crate) fn count_all() -> Result<Counts, String> {
-    let messages = answer(cargo().args(BUILD.split(' ')).stderr(Stdio::inherit()))?;
-    let bench = built(&messages, BENCH).ok_or_else(|| format!("cargo built no bench {BENCH}"))?;
-    let profiles = target_folder()?.join(BENCH);
-    fs::create_dir_all(&profiles).map_err(|error| format!("{}: {error}", profiles.display()))?;
+    let (bench, profiles) = (build()?, profiles()?);
     let cases = answer(Command::new(&bench).arg("--list"))?;
     cases.lines().map(|case| Ok((case.to_owned(), count(&bench, case, &profiles)?))).collect()
 }
 
+/// Builds the bench; where it is.
+pub(crate) fn build() -> Result<PathBuf, String> {
+    let messages = answer(cargo().args(BUILD.split(' ')).stderr(Stdio::inherit()))?;
+    built(&messages, BENCH).ok_or_else(|| format!("cargo built no bench {BENCH}"))
+}
+
+/// The folder for what callgrind writes.
+pub(crate) fn profiles() -> Result<PathBuf, String> {
+    let profiles = target_folder()?.join(BENCH);
+    fs::create_dir_all(&profiles).map_err(|error| format!("{}: {error}", profiles.display()))?;
+    Ok(profiles)
+}
+
 /// Instructions of one operation. To the tenth: what is behind that is chance.
 fn count(bench: &Path, case: &str, profiles: &Path) -> Result<f64, String> {
-    let profile = profiles.join(format!("{case}.callgrind"));
-    let operations = answer(
+    let (total, operations) =
+        instructions(bench, &[case], &profiles.join(format!("{case}.callgrind")))?;
+    match operations.trim().parse::<u64>() {
+        Ok(operations @ 1..) => Ok((total as f64 * 10.0 / operations as f64).round() / 10.0),
+        _ => Err(format!("{case} did nothing")),
+    }
+}
+
+/// Instructions inside the function that is counted, when the bench is run with `arguments`, and
+/// what it answers.
+pub(crate) fn instructions(
+    bench: &Path,
+    arguments: &[&str],
+    profile: &Path,
+) -> Result<(u64, String), String> {
+    let said = answer(
         Command::new("valgrind")
             .args(["--tool=callgrind", &format!("--toggle-collect={COUNTED}")])
             .arg(format!("--callgrind-out-file={}", profile.display()))
-            .args([bench.as_os_str(), case.as_ref()])
+            .arg(bench)
+            .args(arguments)
             // The environment's size moves the stack, and a short `memcmp` near the end of a page
             // takes another way; GLIBC_TUNABLES can make libc choose other functions altogether.
             .env_clear()
             .envs(env::var_os("PATH").map(|path| ("PATH", path))),
     )?;
     let text =
-        fs::read_to_string(&profile).map_err(|error| format!("{}: {error}", profile.display()))?;
-    match (total(&text), operations.trim().parse::<u64>()) {
-        (Some(total @ 1..), Ok(operations @ 1..)) => {
-            Ok((total as f64 * 10.0 / operations as f64).round() / 10.0)
-        }
-        _ => Err(format!("{case} counted nothing: is there still a function {COUNTED}?")),
+        fs::read_to_string(profile).map_err(|error| format!("{}: {error}", profile.display()))?;
+    match total(&text) {
+        Some(total @ 1..) => Ok((total, said)),
+        _ => Err(format!("nothing was counted: is there still a function {COUNTED}?")),
     }
 }
 

@@ -2,7 +2,7 @@
 //! runs of the same program hardly differ, so unlike a time this can fail a build.
 
 mod baseline;
-mod callgrind;
+pub(crate) mod callgrind;
 mod comparison;
 mod surroundings;
 

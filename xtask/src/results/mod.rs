@@ -24,13 +24,14 @@ struct Part {
 }
 
 /// All of them.
-const PARTS: [Part; 2] = [
+const PARTS: [Part; 3] = [
     Part {
         folder: "throughput",
         command: "bench --locked --bench throughput -- --out",
         minutes: 13,
     },
     Part { folder: "peers", command: "xtask bench-peers --out", minutes: 16 },
+    Part { folder: "scaling", command: "xtask scaling --out", minutes: 1 },
 ];
 
 /// Measures what is not in `out` yet, and writes what all of it comes to.
