@@ -71,7 +71,7 @@ impl Core {
         let room = &self.rooms[index];
         if room.home.is_some() {
             let event = Event::Said { author, text };
-            self.rooms.publish(index, &self.limits, &event, None, &mut self.outgoing);
+            self.rooms.publish(index, &self.limits, &event, None, None, &mut self.outgoing);
         } else {
             let (room, to) = (room.key.clone(), room.home_shard);
             let message = ShardMsg::RoomSay { room, author: author.clone(), text: Arc::from(text) };

@@ -6,17 +6,19 @@ use crate::core::journal::Entry;
 use crate::core::room::{Home, RoomIndex, Rooms};
 use crate::core::timers::Timer;
 use crate::core::{Core, Outgoing};
-use crate::model::{Event, Key, Limits, Moment, Name, SessionId, ShardId, ShardMsg};
+use crate::model::{Event, Key, Limits, Moment, Name, SessionId, ShardId, ShardMsg, SharedEvent};
 
 impl Rooms {
     /// Makes `event` the next one of the room at `index`, which is at home here, and tells every
-    /// shard with members, except `told`, which learns of it in another way.
+    /// shard with members, except `told`, which learns of it in another way. An event that has
+    /// come from another shard is `shared` already, and goes on as it came.
     #[inline]
     pub(super) fn publish(
         &mut self,
         index: RoomIndex,
         limits: &Limits,
         event: &Event<'_>,
+        shared: Option<&SharedEvent>,
         told: Option<ShardId>,
         outgoing: &mut Outgoing,
     ) {
@@ -31,10 +33,11 @@ impl Rooms {
             crate::core::journal::line(event),
         ));
         let here = outgoing.shard;
-        let mut shared = None;
+        let mut copy = None;
         for (shard, &members) in ShardId::all(u16::MAX).zip(&home.members) {
             if members > 0 && shard != here && told != Some(shard) {
-                let event = shared.get_or_insert_with(|| event.share()).clone();
+                let shared = shared.unwrap_or_else(|| copy.get_or_insert_with(|| event.share()));
+                let event = shared.clone();
                 outgoing.push(shard, ShardMsg::RoomEvent { room: room.key.clone(), seq, event });
             }
         }
@@ -60,7 +63,7 @@ impl Core {
         let announced = home.total <= self.limits.announce_max;
         if announced {
             let (told, event) = (Some(session.shard), Event::Joined(&who));
-            self.rooms.publish(index, &self.limits, &event, told, &mut self.outgoing);
+            self.rooms.publish(index, &self.limits, &event, None, told, &mut self.outgoing);
         } else {
             self.gather_tally(index, now, |home| home.joined += 1);
         }
@@ -81,7 +84,7 @@ impl Core {
         home.total -= 1;
         if announced {
             let (told, event) = (Some(session.shard), Event::Left(&who));
-            self.rooms.publish(index, &self.limits, &event, told, &mut self.outgoing);
+            self.rooms.publish(index, &self.limits, &event, None, told, &mut self.outgoing);
         } else {
             self.gather_tally(index, now, |home| home.left += 1);
         }
@@ -98,17 +101,17 @@ impl Core {
         self.send(session.shard, left, now);
     }
 
-    pub(super) fn room_say(&mut self, key: &Key, author: &Name, text: &str) {
-        self.publish(key, &Event::Said { author, text });
+    pub(super) fn room_say(&mut self, key: &Key, said: &SharedEvent) {
+        self.publish(key, &said.as_event(), Some(said));
     }
 
     pub(super) fn room_rename(&mut self, key: &Key, old: &Name, new: &Name) {
-        self.publish(key, &Event::Renamed { old, new });
+        self.publish(key, &Event::Renamed { old, new }, None);
     }
 
-    fn publish(&mut self, key: &Key, event: &Event<'_>) {
+    fn publish(&mut self, key: &Key, event: &Event<'_>, shared: Option<&SharedEvent>) {
         let index = self.rooms.find(key).expect("whoever speaks in a room was let in");
-        self.rooms.publish(index, &self.limits, event, None, &mut self.outgoing);
+        self.rooms.publish(index, &self.limits, event, shared, None, &mut self.outgoing);
     }
 
     /// Notes what nobody is told one by one, and sees that all are told in sum before long.
@@ -128,7 +131,7 @@ impl Core {
         let Some(home) = self.rooms[index].home.as_mut() else { return };
         let (joined, left) = (std::mem::take(&mut home.joined), std::mem::take(&mut home.left));
         if joined + left > 0 {
-            self.publish(key, &Event::Tally { joined, left });
+            self.publish(key, &Event::Tally { joined, left }, None);
         }
     }
 }

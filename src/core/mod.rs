@@ -35,9 +35,14 @@ use crate::core::room::Rooms;
 use crate::core::session::{Gate, Request, Sessions};
 use crate::core::timers::{Timer, Timers};
 use crate::metrics::CoreCounters;
-use crate::model::{CloseReason, Limits, Moment, Name, Reply, ReqId, ShardId, ShardMsg, Slot};
+use crate::model::{
+    CloseReason, Limits, Moment, Name, Reply, ReqId, ShardId, ShardMsg, SharedEvent, Slot,
+};
 use crate::proto::Wire;
 
+/// Messages that the next parcel to a shard has room for from the start, at most: as many as the
+/// last one had, so that it need not grow, and few enough to be kept by shards that have no more.
+const PARCEL_ROOM_MAX: usize = 64;
 /// The room everyone starts in.
 const LOBBY: &str = "main";
 
@@ -151,7 +156,9 @@ impl Core {
             }
             ShardMsg::RoomEnter { room, session, who } => self.room_enter(&room, session, who, now),
             ShardMsg::RoomLeave { room, session, who } => self.room_leave(room, session, who, now),
-            ShardMsg::RoomSay { room, author, text } => self.room_say(&room, &author, &text),
+            ShardMsg::RoomSay { room, author, text } => {
+                self.room_say(&room, &SharedEvent::Said { author, text });
+            }
             ShardMsg::RoomRename { room, old, new } => self.room_rename(&room, &old, &new),
             ShardMsg::RoomEntered { room, session, who, seq, announced } => {
                 self.room_entered(&room, session, who, (seq, announced), now);
@@ -292,7 +299,10 @@ impl Core {
     /// The messages for `shard`, in order, since this was last asked.
     pub fn poll_parcel(&mut self, shard: ShardId) -> Option<Vec<ShardMsg>> {
         let parcel = &mut self.outgoing.parcels[shard.index()];
-        (!parcel.is_empty()).then(|| std::mem::take(parcel))
+        (!parcel.is_empty()).then(|| {
+            let next = Vec::with_capacity(parcel.len().min(PARCEL_ROOM_MAX));
+            std::mem::replace(parcel, next)
+        })
     }
 
     /// How many messages there are for `shard`.
