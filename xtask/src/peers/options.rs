@@ -86,7 +86,7 @@ impl Options {
         if self.quick {
             Timing { warm_up: 0.3, measure: 0.7 }
         } else {
-            Timing { warm_up: 1.0, measure: 3.0 }
+            Timing { warm_up: 0.7, measure: 2.0 }
         }
     }
 }
