@@ -7,6 +7,7 @@ mod packages;
 mod peers;
 mod programs;
 mod python;
+mod reports;
 mod results;
 mod scaling;
 mod steps;

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use crate::programs::{answer, built, cargo, target_folder};
+use crate::reports::read;
 
 /// Each case and its instructions for one operation, in the bench's order.
 pub(crate) type Counts = Vec<(String, f64)>;
@@ -65,9 +66,7 @@ pub(crate) fn instructions(
             .env_clear()
             .envs(env::var_os("PATH").map(|path| ("PATH", path))),
     )?;
-    let text =
-        fs::read_to_string(profile).map_err(|error| format!("{}: {error}", profile.display()))?;
-    match total(&text) {
+    match total(&read(profile)?) {
         Some(total @ 1..) => Ok((total, said)),
         _ => Err(format!("nothing was counted: is there still a function {COUNTED}?")),
     }

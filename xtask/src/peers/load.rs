@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::Sitting;
 use super::figures::Figures;
 use super::server::{Peer, Server};
 use super::workload::Workload;
-use super::{Sitting, read};
+use crate::reports::read;
 
 /// The core the generator runs on.
 const CORE: &str = "1";

@@ -14,8 +14,8 @@ mod table;
 mod workload;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use server::{Peer, Places};
 use workload::Workload;
 
 use crate::programs::{answer, built, cargo, root, succeed, target_folder};
-use crate::{packages, python};
+use crate::{packages, python, reports};
 
 /// Everything that is measured in a sitting.
 struct Sitting {
@@ -97,21 +97,10 @@ fn prepare(peers: &mut Vec<&'static Peer>) -> Result<Places, String> {
 fn out_folder(options: &Options) -> Result<PathBuf, String> {
     let out = match &options.out {
         Some(out) => out.clone(),
-        None => {
-            let date = answer(Command::new("date").args(["-u", "+%F"]))?;
-            root().join(format!("results/{}-{}-peers", date.trim(), commit()?))
-        }
+        None => root().join(format!("{}-peers", reports::dated_folder()?)),
     };
-    if out.exists() {
-        return Err(format!("{} is there already: say where else with --out", out.display()));
-    }
+    reports::must_be_new(&out)?;
     Ok(out)
-}
-
-/// The commit that is measured, in short.
-fn commit() -> Result<String, String> {
-    let git = ["rev-parse", "--short=7", "HEAD"];
-    Ok(answer(Command::new("git").args(git).current_dir(root()))?.trim().to_owned())
 }
 
 impl Sitting {
@@ -169,11 +158,6 @@ impl Sitting {
 fn in_turn<T: Copy>(all: &[T], turn: usize) -> impl Iterator<Item = T> {
     let first = turn % all.len().max(1);
     all.iter().cycle().skip(first).take(all.len()).copied()
-}
-
-/// Reads a text file, or says which one cannot be read.
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

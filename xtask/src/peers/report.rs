@@ -1,7 +1,6 @@
 //! What came of a sitting: a table on the terminal, the same with all that belongs to it as a page,
 //! everything as JSON, and a picture.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,8 +10,9 @@ use super::figures::{Group, Run, Spread};
 use super::server::Peer;
 use super::table::{Table, grouped, short};
 use super::workload::{Kind, Workload};
-use super::{Sitting, commit, load, picture, read};
+use super::{Sitting, load, picture};
 use crate::programs::answer;
+use crate::reports::{self, commit, read};
 
 /// Everything there is to tell.
 pub(crate) struct Report {
@@ -74,14 +74,12 @@ impl Report {
 
     /// Writes all files into `out`, which is new.
     pub(crate) fn write(&self, out: &Path) -> Result<(), String> {
-        let cannot = |error| format!("{}: {error}", out.display());
-        fs::create_dir_all(out).map_err(cannot)?;
         let files = [
             ("peers.json", format!("{:#}\n", self.json())),
             ("peers.md", self.markdown()),
             ("peers.svg", picture::draw(&self.bars())),
         ];
-        files.iter().try_for_each(|(name, text)| fs::write(out.join(name), text).map_err(cannot))
+        reports::write(out, &files)
     }
 
     fn groups(&self, workload: &Workload) -> impl Iterator<Item = Group<'_>> {

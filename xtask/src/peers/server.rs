@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Sitting, read};
+use super::Sitting;
 use crate::programs::root;
+use crate::reports::read;
 
 /// The core all servers run on.
 const CORE: &str = "0";

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::programs::{answer, cargo, root, succeed};
+use crate::programs::{cargo, root, succeed};
+use crate::reports;
 use marks::Measured;
 
 /// A part of the results: the folder it goes to, and the command that is given that folder last.
@@ -36,7 +37,7 @@ const PARTS: [Part; 3] = [
 
 /// Measures what is not in `out` yet, and writes what all of it comes to.
 pub(crate) fn run(out: Option<&str>) -> Result<(), String> {
-    let out = out.map_or_else(default_folder, |out| Ok(PathBuf::from(out)))?;
+    let out = PathBuf::from(out.map_or_else(reports::dated_folder, |out| Ok(out.to_owned()))?);
     let folder = root().join(&out);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let missing = PARTS.iter().filter(|part| !folder.join(part.folder).exists());
@@ -45,9 +46,9 @@ pub(crate) fn run(out: Option<&str>) -> Result<(), String> {
     let began = Instant::now();
     for part in missing {
         println!("=== {} ===\n", part.folder);
-        // From the root and by a relative path, so that no path of this machine gets into a report.
+        // By a relative path, so that none of this machine gets into a report.
         let mut command = cargo();
-        command.args(part.command.split(' ')).arg(out.join(part.folder)).current_dir(root());
+        command.args(part.command.split(' ')).arg(out.join(part.folder));
         succeed(&mut command).map_err(|why| format!("{}: {why}", part.folder))?;
     }
     let measured = Measured {
@@ -62,18 +63,7 @@ pub(crate) fn run(out: Option<&str>) -> Result<(), String> {
     Ok(())
 }
 
-/// Today's, of this commit.
-fn default_folder() -> Result<PathBuf, String> {
-    let said = |program: &str, words: &[&str]| {
-        let mut command = std::process::Command::new(program);
-        answer(command.args(words).current_dir(root())).map(|text| text.trim().to_owned())
-    };
-    let date = said("date", &["-u", "+%F"])?;
-    let commit = said("git", &["rev-parse", "--short=7", "HEAD"])?;
-    Ok(Path::new("results").join(format!("{date}-{commit}")))
-}
-
 fn json(path: &Path) -> Result<Value, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    serde_json::from_str(&reports::read(path)?)
+        .map_err(|error| format!("{}: {error}", path.display()))
 }

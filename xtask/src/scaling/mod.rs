@@ -6,13 +6,13 @@
 mod model;
 mod picture;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::icount::callgrind;
 use crate::programs::root;
+use crate::reports;
 use model::{Cell, Model};
 
 /// How many shards.
@@ -23,9 +23,7 @@ const MEMBERS: [u32; 4] = [2, 10, 100, 1000];
 /// Counts, fits the model, and writes both into `out`, which must be new.
 pub(crate) fn run(out: &str) -> Result<(), String> {
     let folder = root().join(out);
-    if folder.exists() {
-        return Err(format!("{out} is there already: say where else with --out"));
-    }
+    reports::must_be_new(&folder)?;
     let cells = count()?;
     let model = Model::fit(&cells).ok_or("these counts determine no model")?;
     let page = page(&cells, &model);
@@ -34,11 +32,7 @@ pub(crate) fn run(out: &str) -> Result<(), String> {
         ("scaling.json", format!("{:#}\n", report(&cells, &model))),
         ("scaling.svg", picture::draw(&cells, &model)),
     ];
-    let cannot = |error| format!("{}: {error}", folder.display());
-    fs::create_dir_all(&folder).map_err(cannot)?;
-    for (name, text) in files {
-        fs::write(folder.join(name), text).map_err(cannot)?;
-    }
+    reports::write(&folder, &files)?;
     println!("\n{page}\nwritten to {out}");
     Ok(())
 }
