@@ -111,8 +111,7 @@ impl Measured {
 
     /// The median of a figure of one of the peers.
     fn peer(&self, workload: &str, server: &str, figure: &str) -> Option<f64> {
-        let mut spreads = self.peers["spreads"].as_array()?.iter();
-        let spread = spreads.find(|it| it["workload"] == workload && it["server"] == server)?;
+        let spread = entry(&self.peers["spreads"], "workload", workload, server)?;
         spread["figures"][figure]["median"].as_f64()
     }
 
@@ -124,7 +123,6 @@ impl Measured {
     /// How many times as fast as another server.
     fn faster(&self, load: &'static str, workload: &str, other: &str, times: f64) -> Mark {
         let rate = |server| self.peer(workload, server, "deliveries_per_second");
-        let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(ours? / theirs?);
         Mark {
             load,
             what: format!("deliveries/s, to {other}'s"),
@@ -148,9 +146,8 @@ impl Measured {
         other: &str,
         part: f64,
     ) -> Mark {
-        let measured = self
-            .peer(workload, "hubbub", figure)
-            .and_then(|ours| Some(ours / self.peer(workload, other, figure)?));
+        let time = |server| self.peer(workload, server, figure);
+        let measured = ratio(time("hubbub"), time(other));
         let name = figure.trim_end_matches("_us").replace('_', ".");
         mark(load, format!("{name}, to {other}'s"), Wanted::AtMost(part), measured)
     }
@@ -169,8 +166,7 @@ impl Measured {
 
     /// A figure of the bench: its median, or itself.
     fn bench(&self, case: &str, server: &str, figure: &str) -> Option<f64> {
-        let mut all = self.throughput["summary"].as_array()?.iter();
-        let found = &all.find(|it| it["case"] == case && it["server"] == server)?[figure];
+        let found = &entry(&self.throughput["summary"], "case", case, server)?[figure];
         found.as_f64().or_else(|| found["median"].as_f64())
     }
 
@@ -211,7 +207,7 @@ impl Measured {
         loads
             .map(|(load, case)| {
                 let cpu = |shards| self.bench(&format!("{case}-{shards}"), "hubbub", "cpu_ns");
-                let measured = cpu("2shards").and_then(|two| Some(two / cpu("1shard")?));
+                let measured = ratio(cpu("2shards"), cpu("1shard"));
                 let most = if case.ends_with("tenth") { 2.0 } else { 1.1 };
                 let what = "CPU of 2 shards, to 1 shard's".to_owned();
                 mark(load, what, Wanted::AtMost(most), measured)
@@ -239,6 +235,15 @@ impl Measured {
             })
             .into()
     }
+}
+
+/// The entry of a list that is about this load, which its `key` names, and this server.
+fn entry<'a>(list: &'a Value, key: &str, load: &str, server: &str) -> Option<&'a Value> {
+    list.as_array()?.iter().find(|it| it[key] == load && it["server"] == server)
+}
+
+fn ratio(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    Some(one? / other?)
 }
 
 fn mark(load: &'static str, what: String, wanted: Wanted, measured: Option<f64>) -> Mark {

@@ -53,7 +53,7 @@ impl Model {
     }
 
     /// How far it is off in a cell, as a part of what was counted.
-    pub(crate) fn error(&self, cell: &Cell) -> f64 {
+    fn error(&self, cell: &Cell) -> f64 {
         self.cost(cell) / cell.cost - 1.0
     }
 
