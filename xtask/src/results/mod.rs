@@ -56,8 +56,13 @@ pub(crate) fn run(out: Option<&str>) -> Result<(), String> {
         peers: json(&folder.join("peers/peers.json"))?,
     };
     let text = page::write(&measured);
-    fs::write(folder.join("README.md"), &text).map_err(|error| format!("README.md: {error}"))?;
     println!("{text}");
+    let readme = folder.join("README.md");
+    if readme.exists() {
+        println!("{} stays as it is: it may have words of yours", readme.display());
+    } else {
+        fs::write(&readme, &text).map_err(|error| format!("{}: {error}", readme.display()))?;
+    }
     println!("{} minutes; all of it is in {}", began.elapsed().as_secs() / 60, out.display());
     println!("If it is to be kept: say what is new in its README.md, and add it to the index.");
     Ok(())
