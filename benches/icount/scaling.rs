@@ -1,9 +1,8 @@
 //! What more shards cost: the same talk in rooms that are spread over some or over many of them.
 
-use std::hint::black_box;
-
 use hubbub::model::{Command, Limits, ShardId, Slot};
 
+use crate::cases::speak;
 use crate::chat::{Chat, NullSink};
 use crate::counted;
 
@@ -11,10 +10,8 @@ use crate::counted;
 const ROUNDS: u64 = 8;
 /// Rooms, if they are small: enough that their homes are spread over all shards.
 const ROOMS_MAX: usize = 64;
-/// Members of all rooms, if that leaves more than one room for each shard.
+/// Members of all rooms together, at most.
 const MEMBERS_MAX: usize = 16_000;
-const TEXT: &str = "The quick brown fox jumps over the lazy dogs, and the dog, who has seen \
-                    foxes, says nothing at all.";
 
 /// What a run came to.
 pub(crate) struct Run {
@@ -70,19 +67,13 @@ fn fill(chat: &mut Chat, shards: u16, room: usize, members: usize) -> (ShardId, 
     all[0]
 }
 
-fn speak(chat: &mut Chat, speaker: (ShardId, Slot)) {
-    chat.command(speaker, Command::Say(black_box(TEXT)));
-}
-
 /// Brings everything that is on its way between shards to its end; how many messages that were.
 fn bring_all(chat: &mut Chat, shards: u16) -> u64 {
     let mut hops = 0;
     loop {
         let before = hops;
         for from in ShardId::all(shards) {
-            let core = chat.core(from);
-            hops += core.destinations().map(|to| core.parcel_len(to) as u64).sum::<u64>();
-            chat.post(from.index());
+            hops += chat.post(from.index());
         }
         if hops == before {
             return hops;

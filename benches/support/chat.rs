@@ -79,7 +79,7 @@ impl Chat {
         while busy {
             busy = false;
             for shard in 0..self.cores.len() {
-                busy |= self.post(shard);
+                busy |= self.post(shard) > 0;
             }
             for core in &mut self.cores {
                 core.flush(sink, self.now);
@@ -89,18 +89,18 @@ impl Chat {
         }
     }
 
-    /// Brings what one shard has for others; whether it had anything.
+    /// Brings what one shard has for others; how many messages that were.
     #[inline]
-    pub(crate) fn post(&mut self, from: usize) -> bool {
-        let mut any = false;
+    pub(crate) fn post(&mut self, from: usize) -> u64 {
+        let mut count = 0;
         for to in 0..self.cores.len() {
             let shard = |index| ShardId(u16::try_from(index).expect("a shard"));
             for message in self.cores[from].poll_parcel(shard(to)).into_iter().flatten() {
-                any = true;
+                count += 1;
                 self.cores[to].handle_message(shard(from), message, self.now);
             }
         }
-        any
+        count
     }
 
     /// Lets enough time pass for everything that is gathered to be told.
