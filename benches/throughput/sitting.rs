@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use loadgen::report::{Environment, must_be_new};
+use loadgen::run::command_line;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime;
@@ -50,14 +51,11 @@ pub(crate) fn hold(cli: &Cli) -> Result<ExitCode, String> {
     }
     raise_descriptor_limit()?;
     let cores = settle()?;
-    // Where this program is has no place in a report.
-    let command: Vec<String> =
-        std::iter::once("throughput".to_owned()).chain(std::env::args().skip(1)).collect();
     let mut sitting = Sitting {
         cli,
         blocks,
         cores,
-        environment: Environment::gather(&command),
+        environment: Environment::gather(&command_line()),
         entries: vec![],
         text: String::new(),
         started: Instant::now(),

@@ -344,7 +344,7 @@ fn account(scenario: &Scenario, ended: Ended) -> RunResult {
     settle(&receivers, &sent, &mut sums);
     RunResult {
         scenario: scenario.clone(),
-        command: env::args().collect(),
+        command: command_line(),
         started_unix_seconds: 0,
         phases: ended.phases,
         times,
@@ -379,6 +379,33 @@ fn complete(
         let size = rooms.get(sender).and_then(|room| members.get(room));
         if size == Some(&(count + u32::from(excepted.contains(sender)))) {
             completion.saturating_record(last.saturating_sub(*due));
+        }
+    }
+}
+
+/// The words that this program was started with. Of its own path only the name: where a machine
+/// keeps its programs has no place in a report.
+#[must_use]
+pub fn command_line() -> Vec<String> {
+    without_folder(env::args())
+}
+
+fn without_folder(mut words: impl Iterator<Item = String>) -> Vec<String> {
+    let program = words.next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default().to_owned();
+    std::iter::once(name).chain(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_keeps_all_but_the_programs_folder() {
+        for program in ["/home/me/target/release/loadgen", "target/release/loadgen", "loadgen"] {
+            let words = [program, "fanout", "--out", "/tmp/x"].map(str::to_owned);
+            let told = without_folder(words.into_iter());
+            assert_eq!(told, ["loadgen", "fanout", "--out", "/tmp/x"]);
         }
     }
 }

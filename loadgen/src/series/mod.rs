@@ -5,13 +5,13 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use std::env;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::report::{self, Overview, Row, Verdict};
 use crate::result::RunResult;
+use crate::run::command_line;
 use crate::scenario::{Arrivals, Scenario, Setting};
 
 /// Which runs to make.
@@ -165,7 +165,7 @@ impl<'a> Series<'a> {
         let Some(folder) = self.folder.filter(|_| !self.rows.is_empty()) else { return Ok(()) };
         let overview = Overview {
             kind,
-            command: &env::args().collect::<Vec<_>>(),
+            command: &command_line(),
             scenario: self.scenario,
             rows: &self.rows,
             target_p99_ns,

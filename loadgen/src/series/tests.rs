@@ -1,5 +1,6 @@
 //! Series of made-up runs.
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 
