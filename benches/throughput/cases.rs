@@ -44,9 +44,11 @@ pub(crate) struct Case {
     pub(crate) words: String,
     /// See [`Kind`].
     pub(crate) kind: Kind,
-    /// The server's shards. From 2 on it shares the generator's core: only what its CPU time comes
-    /// to means anything then.
+    /// The server's shards.
     pub(crate) shards: u16,
+    /// The last shard is on the generator's core: only what the server's CPU time comes to means
+    /// anything then.
+    pub(crate) shares_cores: bool,
     /// The case whose rate is sent a part of, and which part.
     pub(crate) part_of: Option<(String, f64)>,
     /// The load, its rate left open if it is a part of another's.
@@ -66,11 +68,6 @@ impl Case {
     /// Members of each room.
     pub(crate) fn members(&self) -> f64 {
         f64::from(self.scenario.connections) / f64::from(self.scenario.rooms.max(1))
-    }
-
-    /// Whether the server has no core of its own.
-    pub(crate) fn shares_cores(&self) -> bool {
-        self.shards > 1
     }
 
     /// The load for a server that did so many deliveries a second in the case this is a part of.
@@ -99,6 +96,7 @@ impl Case {
             words: format!("{}, {}", shape(&scenario), load(&scenario)),
             kind: Kind::Saturated,
             shards: 1,
+            shares_cores: false,
             part_of: None,
             scenario,
         }
@@ -119,14 +117,20 @@ impl Case {
         }
     }
 
-    fn on_shards(&self, shards: u16) -> Self {
-        let plural = if shards == 1 { "" } else { "s" };
-        Self {
-            name: format!("{}-{shards}shard{plural}", self.name),
-            words: format!("{}, {shards} shard{plural}", self.words),
+    /// The same on one shard, on two that share the server's core, and on two with a core each.
+    fn on_shards(&self) -> [Self; 3] {
+        let layouts = [
+            ("1shard", "1 shard", 1, false),
+            ("2shards-1core", "2 shards, 1 core", 2, false),
+            ("2shards", "2 shards, 2 cores", 2, true),
+        ];
+        layouts.map(|(ending, words, shards, shares_cores)| Self {
+            name: format!("{}-{ending}", self.name),
+            words: format!("{}, {words}", self.words),
             shards,
+            shares_cores,
             ..self.clone()
-        }
+        })
     }
 
     fn crowd(pace: &Pace, connections: u32, kind: Kind) -> Self {
@@ -139,6 +143,7 @@ impl Case {
             words: format!("{} {words}", count(u64::from(connections))),
             kind,
             shards: 1,
+            shares_cores: false,
             part_of: None,
             scenario: Scenario {
                 connections,
@@ -182,7 +187,8 @@ const SATURATED: &str = "as fast as they can (closed loop)";
 const HALF: &str = "half of that, each server of its own, on a schedule (open loop)";
 const ARRIVALS: &str = "a crowd connects";
 const JOIN_STORM: &str = "a crowd changes its room";
-const SHARDS: &str = "one shard, and two that share a core with the generator: CPU only";
+const SHARDS: &str =
+    "one shard, two on its core, and two of which one is on the generator's: CPU only";
 
 /// Everything whose name contains `only`, in the order of the table, and what that needs.
 pub(crate) fn plan(pace: &Pace, only: &str, servers: &[Subject]) -> Vec<Block> {
@@ -232,8 +238,7 @@ fn all(pace: &Pace) -> Vec<Block> {
     for shape in ["1x1000", "200x10"] {
         let tenth = of(&format!("{shape}-w1")).at_part(0.1, "tenth", "a tenth");
         for case in [of(&format!("{shape}-w16")), &tenth] {
-            let cases = [1, 2].map(|shards| case.on_shards(shards));
-            blocks.push(block(SHARDS, cases.to_vec(), &[Hubbub]));
+            blocks.push(block(SHARDS, case.on_shards().to_vec(), &[Hubbub]));
         }
     }
     blocks

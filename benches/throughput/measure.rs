@@ -93,7 +93,7 @@ fn start(cli: &Cli, case: &Case, subject: Subject, cores: &Cores) -> Result<Serv
         reference => (own()?, vec![reference::FLAG.to_owned(), reference.name().to_owned()]),
     };
     let mut cpus = vec![cores.server];
-    if case.shares_cores() {
+    if case.shares_cores {
         cpus.push(cores.generator);
     }
     Server::start(&spawn::Options { program: Some(program), shards: case.shards, cpus, extra })

@@ -15,7 +15,7 @@ const UNIT: &str = "deliveries for the same server CPU, in multiples of floor-co
 /// Draws what was measured of servers as fast as they can; nothing if the floor was not.
 pub(crate) fn draw(blocks: &[Block], entries: &[Entry]) -> Result<Option<String>, String> {
     let cases = blocks.iter().flat_map(|block| &block.cases);
-    let saturated = cases.filter(|case| case.kind == Kind::Saturated && !case.shares_cores());
+    let saturated = cases.filter(|case| case.kind == Kind::Saturated && !case.shares_cores);
     let groups: Vec<Group> = saturated.filter_map(|case| group(case, entries)).collect();
     if groups.is_empty() {
         return Ok(None);

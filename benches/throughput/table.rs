@@ -56,7 +56,7 @@ pub(crate) fn row(case: &Case, entries: &[Entry]) -> String {
     let [hubbub, floor, tutorial] =
         [Subject::Hubbub, Subject::FloorCoalesced, Subject::Tutorial].map(of);
     // A server that shares the generator's core is as fast as that lets it be.
-    let free = |summary: Option<f64>| summary.filter(|_| !case.shares_cores());
+    let free = |summary: Option<f64>| summary.filter(|_| !case.shares_cores);
     let median = |summary: &Option<Summary<'_>>, metric: Metric| summary.as_ref()?.median(metric);
     let ratio = |other: &Option<Summary<'_>>| {
         hubbub.as_ref()?.ratio(other.as_ref()?, |run| Some(run.cpu_ns))
@@ -111,7 +111,7 @@ fn notes(case: &Case, entries: &[Entry], hubbub: Option<&Summary<'_>>) -> String
     let wrong = [
         list("failed", &|it| runs(it.failed, it.of)),
         // Who shares the generator's core keeps it from its work, as the heading says.
-        list("invalid", &|it| runs(it.invalid, it.of).filter(|_| !case.shares_cores())),
+        list("invalid", &|it| runs(it.invalid, it.of).filter(|_| !case.shares_cores)),
         list("lost", &|it| messages(it.lost)),
         list("damaged", &|it| messages(it.damaged)),
     ];
@@ -120,7 +120,7 @@ fn notes(case: &Case, entries: &[Entry], hubbub: Option<&Summary<'_>>) -> String
         if matches!(case.kind, Kind::Arrivals | Kind::JoinStorm) {
             notes.extend(of_crowd(case, hubbub));
         }
-        if case.shares_cores() {
+        if case.shards > 1 {
             let rings = hubbub.median(|run| run.rings);
             notes.extend(rings.map(|rings| format!("{rings:.4} rings a line, joins too")));
         }
