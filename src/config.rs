@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
 
-use crate::model::Limits;
+use crate::model::{Allowance, Limits};
+use crate::net::AdmissionLimits;
 
 /// Descriptors kept for everything that is not a client: listener, readiness sets, logs, a spare
 /// for the operator.
 const DESCRIPTORS_RESERVED: u64 = 64;
 /// Descriptors each shard needs for itself.
 const DESCRIPTORS_PER_SHARD: u64 = 8;
+/// Addresses that are remembered, if there may be fewer clients than half of that.
+const ADDRESSES_MIN: usize = 1024;
 /// Frames of the longest message that a feed must have room for, so that no one message pushes out
 /// all others.
 const FEED_FRAMES_MIN: usize = 16;
@@ -38,9 +42,53 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_CONNECTIONS_MAX", value_name = "1..")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_max: Option<u32>,
+    /// Most clients at a time from one IPv4 address, or from one IPv6 network of 64 bits.
+    #[arg(long, env = "HUBBUB_ADDRESS_CONNECTIONS_MAX", value_name = "1..")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), default_value_t = 64)]
+    #[arg(help_heading = "Strangers")]
+    pub address_connections_max: u32,
+    /// How often one address may connect in a minute; twice as often at once.
+    #[arg(long, env = "HUBBUB_ADDRESS_CONNECTS_PER_MINUTE", value_name = "1..=60000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000), default_value_t = 120)]
+    #[arg(help_heading = "Strangers")]
+    pub address_connects_per_minute: u32,
+    /// How many may come in a second from all addresses; the others wait for their turn.
+    #[arg(long, env = "HUBBUB_CONNECTS_PER_SECOND", value_name = "1..=1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000), default_value_t = 1000)]
+    #[arg(help_heading = "Strangers")]
+    pub connects_per_second: u32,
+    /// How many messages a client may send in a second; a /join counts as 5, a list as 10. Whoever
+    /// sends more is read more slowly.
+    #[arg(long, env = "HUBBUB_MESSAGES_PER_SECOND", value_name = "1..=1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000), default_value_t = 10)]
+    #[arg(help_heading = "Strangers")]
+    pub messages_per_second: u32,
+    /// How many it may send at once.
+    #[arg(long, env = "HUBBUB_MESSAGES_BURST", value_name = "1..=10000", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Strangers")]
+    pub messages_burst: u32,
+    /// How many rooms a client may make in a minute, and at once.
+    #[arg(long, env = "HUBBUB_ROOMS_PER_MINUTE", value_name = "1..=10000", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Strangers")]
+    pub rooms_per_minute: u32,
+    /// Networks that none of these limits hold for, separated by commas; `none` for no network.
+    #[arg(long, env = "HUBBUB_EXEMPT", value_name = "NETWORKS", value_delimiter = ',')]
+    #[arg(default_value = "127.0.0.0/8,::1/128", value_parser = parse_networks)]
+    #[arg(help_heading = "Strangers")]
+    pub exempt: Vec<Networks>,
+
+    /// Seconds after which a client that sends nothing is sent away [default: never].
+    #[arg(long, env = "HUBBUB_IDLE_SECONDS", value_name = "1..=1000000", help_heading = "Time")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub idle_seconds: Option<u64>,
+    /// Seconds in which a client that has fallen behind must read 4 KiB, or is sent away.
+    #[arg(long, env = "HUBBUB_STALL_SECONDS", value_name = "1..=3600", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
+    pub stall_seconds: u64,
     /// How long clients may take, after SIGINT or SIGTERM, to read what they are owed.
     #[arg(long, env = "HUBBUB_DRAIN_SECONDS", value_name = "0..=3600", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
+    #[arg(help_heading = "Time")]
     pub drain_seconds: u64,
 
     /// Shards: threads that each serve a share of the clients [default: one for each core].
@@ -61,6 +109,11 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_ANNOUNCE_MAX", value_name = "0..", default_value_t = 200)]
     #[arg(value_parser = clap::value_parser!(u32), help_heading = "Rooms")]
     pub announce_max: u32,
+
+    /// Most rooms there may be.
+    #[arg(long, env = "HUBBUB_ROOMS_MAX", value_name = "1..", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), help_heading = "Rooms")]
+    pub rooms_max: u32,
 
     /// Bytes a room keeps, on each shard, for members who read slowly; they miss what is older.
     #[arg(long, env = "HUBBUB_FEED_BYTES_MAX", value_name = "32768..", default_value_t = 1 << 20)]
@@ -107,6 +160,8 @@ pub struct Config {
     pub descriptors_max: u64,
     /// Clients at a time.
     pub connections_max: u32,
+    /// Who may come in, and how fast.
+    pub admission: AdmissionLimits,
     /// How long a drain may take.
     pub drain_wait_max: Duration,
     /// What sessions and rooms may cost.
@@ -120,6 +175,20 @@ pub struct Machine {
     pub cores: u16,
     /// Descriptors this process may have.
     pub descriptors_max: u64,
+}
+
+/// What an entry of `--exempt` stands for: a network, or none.
+#[derive(Clone, Debug)]
+pub struct Networks(Vec<IpNet>);
+
+fn parse_networks(text: &str) -> Result<Networks, String> {
+    if text == "none" {
+        return Ok(Networks(vec![]));
+    }
+    let network = text.parse().or_else(|_| parse_ip(text).map(IpNet::from));
+    network.map(|network| Networks(vec![network])).map_err(|_| {
+        "not a network or an address, such as 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32".to_owned()
+    })
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
@@ -141,6 +210,17 @@ impl Config {
             feed_bytes_max: args.feed_bytes_max as usize,
             feed_messages_max: args.feed_messages_max as usize,
             outbox_bytes_max: args.outbox_bytes_max as usize,
+            idle_wait_max: args.idle_seconds.map(Duration::from_secs),
+            stall_wait_max: Duration::from_secs(args.stall_seconds),
+            allowance: Allowance {
+                each_ms: 1_000 / args.messages_per_second,
+                burst: args.messages_burst,
+            },
+            room_allowance: Allowance {
+                each_ms: 60_000 / args.rooms_per_minute,
+                burst: args.rooms_per_minute,
+            },
+            home_rooms_max: args.rooms_max.div_ceil(u32::from(shards)) as usize,
             ..Limits::default()
         };
         let feed_min = (limits.message_bytes_max() + FRAME_BYTES_SPARE) * FEED_FRAMES_MIN;
@@ -157,9 +237,24 @@ impl Config {
             pin: !args.no_pin,
             descriptors_max: machine.descriptors_max,
             connections_max,
+            admission: admission(args, connections_max),
             drain_wait_max: Duration::from_secs(args.drain_seconds),
             limits,
         })
+    }
+}
+
+fn admission(args: &Args, connections_max: u32) -> AdmissionLimits {
+    let per_minute = args.address_connects_per_minute;
+    AdmissionLimits {
+        exempt: args.exempt.iter().flat_map(|networks| networks.0.clone()).collect(),
+        addresses_max: (connections_max as usize * 2).max(ADDRESSES_MIN),
+        per_address_max: args.address_connections_max,
+        per_address: Allowance { each_ms: 60_000 / per_minute, burst: per_minute * 2 },
+        overall: Allowance {
+            each_ms: 1_000 / args.connects_per_second,
+            burst: args.connects_per_second,
+        },
     }
 }
 
@@ -207,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_flags_agree_with_the_limits_they_set() {
-        let (config, limits) = (config(&[]).unwrap(), Limits::default());
+        let (config, limits) = (config(&["--shards", "1"]).unwrap(), Limits::default());
         assert_eq!(format!("{:?}", config.limits), format!("{limits:?}"));
     }
 

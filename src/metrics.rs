@@ -17,6 +17,8 @@ pub struct CoreCounters {
     pub deliveries: u64,
     /// Events members were told they missed, once for each member.
     pub missed: u64,
+    /// Times a session's input was left unread because it asked for too much.
+    pub rests: u64,
 }
 
 /// What a shard's end of the mesh has done.
@@ -64,7 +66,7 @@ impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { core, mesh, net, turns, pauses } = self;
         write!(f, "turns={turns} pauses={pauses} opened={} said={}", core.opened, core.said)?;
-        write!(f, " deliveries={} missed={}", core.deliveries, core.missed)?;
+        write!(f, " deliveries={} missed={} rests={}", core.deliveries, core.missed, core.rests)?;
         write!(f, " writes={} bytes_written={}", net.writes, net.bytes_written)?;
         write!(f, " reads={} bytes_read={}", net.reads, net.bytes_read)?;
         write!(f, " parcels={} messages={}", mesh.parcels, mesh.messages)?;

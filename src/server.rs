@@ -19,8 +19,8 @@ use crate::config::Config;
 use crate::core::placement::least_loaded;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
-use crate::model::{Reply, ShardId};
-use crate::net::{Acceptor, Loads, refuse};
+use crate::model::{CloseReason, Moment, Reply, ShardId};
+use crate::net::{Acceptor, Admission, Arrival, Loads, refuse};
 use crate::proto::Wire;
 use crate::shard::{Parts, Shard};
 
@@ -51,8 +51,10 @@ struct Server {
     farewells: mpsc::UnboundedReceiver<Farewell>,
     /// Shards that have not ended.
     running: u16,
-    warned: Option<Instant>,
-    refused: u64,
+    admission: Admission,
+    started: Instant,
+    /// Connections turned away, and when that was last told, by [`CloseReason::index`].
+    turned_away: [(u64, Option<Instant>); CloseReason::ALL.len()],
 }
 
 /// Serves clients of `listener` until a signal says to stop.
@@ -79,7 +81,7 @@ pub fn cores_of_shards(config: &Config) -> Vec<Option<CoreId>> {
 impl Server {
     fn start(config: &Config) -> io::Result<Self> {
         let (mailboxes, addresses) = mesh(config.shards);
-        let loads = Loads::new(config.shards);
+        let loads = Loads::new(config.shards, config.admission.addresses_max);
         let (say_farewell, farewells) = mpsc::unbounded_channel();
         let (seed, started) = (seed(), Instant::now());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
@@ -106,13 +108,14 @@ impl Server {
         }
         Ok(Self {
             addresses,
-            loads,
             connections_max: config.connections_max,
             drain_wait_max: config.drain_wait_max,
             farewells,
             running: config.shards,
-            warned: None,
-            refused: 0,
+            admission: Admission::new(config.admission.clone(), loads.clone()),
+            loads,
+            started,
+            turned_away: Default::default(),
         })
     }
 
@@ -121,8 +124,12 @@ impl Server {
         let mut stop = Stop::new()?;
         loop {
             tokio::select! {
-                streams = acceptor.accept() => {
-                    self.place(streams);
+                arrivals = acceptor.accept() => {
+                    self.place(arrivals);
+                    let wait = self.admission.wait_ms(self.now());
+                    if wait > 0 {
+                        acceptor.rest(Duration::from_millis(u64::from(wait)));
+                    }
                     tokio::task::yield_now().await;
                 }
                 signal = stop.asked() => {
@@ -137,16 +144,21 @@ impl Server {
     }
 
     /// Hands new connections to the shards that have the fewest.
-    fn place(&mut self, streams: Vec<TcpStream>) {
-        let mut batches: Vec<Vec<TcpStream>> = self.addresses.iter().map(|_| vec![]).collect();
-        for stream in streams {
-            if self.loads.total() >= self.connections_max {
-                self.refuse(stream);
-                continue;
+    fn place(&mut self, arrivals: Vec<Arrival>) {
+        let mut batches: Vec<Vec<_>> = self.addresses.iter().map(|_| vec![]).collect();
+        let now = self.now();
+        for (stream, from) in arrivals {
+            let full = self.loads.total() >= self.connections_max;
+            let admitted =
+                if full { Err(CloseReason::Full) } else { self.admission.admit(from.ip(), now) };
+            match admitted {
+                Ok(ticket) => {
+                    let shard = least_loaded(self.loads.each());
+                    self.loads.came(shard, ticket);
+                    batches[shard.index()].push((stream, ticket));
+                }
+                Err(reason) => self.turn_away(stream, from, reason),
             }
-            let shard = least_loaded(self.loads.each());
-            self.loads.came(shard);
-            batches[shard.index()].push(stream);
         }
         for (address, batch) in self.addresses.iter().zip(batches) {
             if !batch.is_empty() {
@@ -155,17 +167,21 @@ impl Server {
         }
     }
 
-    fn refuse(&mut self, stream: TcpStream) {
+    fn turn_away(&mut self, stream: TcpStream, from: SocketAddr, reason: CloseReason) {
         let mut line = vec![];
-        Wire::Line.render_reply(&Reply::Full, &mut line);
+        Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
         refuse(stream, &line);
-        self.refused += 1;
+        let (count, told) = &mut self.turned_away[reason.index()];
+        *count += 1;
         let now = Instant::now();
-        if self.warned.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
-            self.warned = Some(now);
-            let (max, refused) = (self.connections_max, self.refused);
-            warn!(connections_max = max, refused, "full: new connections are turned away");
+        if told.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
+            *told = Some(now);
+            warn!(reason = reason.label(), %from, so_far = count, "connections are turned away");
         }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::default().after(self.started.elapsed())
     }
 
     /// Has all shards see their clients off, and waits for them, up to a limit.

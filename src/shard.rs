@@ -21,13 +21,16 @@ use crate::core::sink::Sink;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Address, Mail, Mailbox, Parcel};
 use crate::metrics::{MeshCounters, Snapshot};
-use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
+use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot, Ticket};
 use crate::net::{Connections, Loads, Received};
 use crate::proto::Wire;
 use coalescing::Coalescing;
 
 /// Messages and new connections handled before clients get a turn.
 const MAIL_PER_TURN_MAX: usize = 1024;
+/// Bytes of input that cost as much of a session's allowance as a message, beside the messages in
+/// them: few pay for that but those who send what is no message.
+const BYTES_PER_MESSAGE: u64 = 4 << 10;
 /// Messages on their way from one shard to another before input is left unread.
 const CREDIT_MAX: u32 = 4096;
 
@@ -171,9 +174,9 @@ impl Shard {
                     self.core.begin_batch();
                     self.inbox.push_back((from, messages.into_iter()));
                 }
-                Some(Mail::Connections(streams)) => {
-                    budget = budget.saturating_sub(streams.len());
-                    streams.into_iter().for_each(|stream| self.open(stream, now));
+                Some(Mail::Connections(arrivals)) => {
+                    budget = budget.saturating_sub(arrivals.len());
+                    arrivals.into_iter().for_each(|arrival| self.open(arrival, now));
                 }
                 Some(Mail::Drain) => {
                     self.draining = true;
@@ -184,14 +187,14 @@ impl Shard {
         }
     }
 
-    fn open(&mut self, stream: TcpStream, now: Moment) {
+    fn open(&mut self, arrival: (TcpStream, Ticket), now: Moment) {
         if self.draining {
-            self.connections.decline(stream);
+            self.connections.decline(arrival);
             return;
         }
         let wire = Wire::Line;
-        let slot = self.core.handle_open(wire, now);
-        if let Err(error) = self.connections.insert(slot, stream, wire) {
+        let slot = self.core.handle_open(wire, arrival.1.is_exempt(), now);
+        if let Err(error) = self.connections.insert(slot, arrival, wire) {
             warn!(shard = %self.id, %error, "cannot watch a new connection, closing it");
             self.core.handle_close(slot, CloseReason::HangUp, now);
         }
@@ -224,11 +227,15 @@ impl Shard {
     /// Reads from the connection in `slot`, once, and handles the commands that have arrived.
     fn read(&mut self, slot: Slot, now: Moment) {
         if !self.core.may_read(slot) {
+            // Whoever has asked for too much need not be served to the end once they are gone.
+            if self.core.is_resting(slot) && self.connections.is_broken(slot) {
+                self.hang_up(slot, now);
+            }
             return;
         }
+        let read_before = self.connections.counters.bytes_read;
         let Received::Input(mut input) = self.connections.receive(slot) else {
-            self.core.handle_close(slot, CloseReason::HangUp, now);
-            self.connections.close(slot, true, now);
+            self.hang_up(slot, now);
             return;
         };
         self.core.begin_batch();
@@ -243,11 +250,21 @@ impl Shard {
                 break false;
             }
         };
+        let noise = (self.connections.counters.bytes_read - read_before) / BYTES_PER_MESSAGE;
+        if noise > 0 {
+            self.core.handle_noise(slot, noise as u32, now);
+        }
         if self.connections.keep(slot, input, exhausted) {
             self.core.handle_end_of_input(slot, now);
         } else if self.core.may_read(slot) {
             self.connections.make_ready(slot);
         }
+    }
+
+    /// The connection in `slot` is broken, and its session ends.
+    fn hang_up(&mut self, slot: Slot, now: Moment) {
+        self.core.handle_close(slot, CloseReason::HangUp, now);
+        self.connections.close(slot, CloseReason::HangUp, now);
     }
 
     fn tick(&mut self, now: Moment) {
@@ -284,7 +301,7 @@ impl Shard {
     /// Closes the connections of sessions that have ended.
     fn close_ended(&mut self, now: Moment) {
         while let Some((slot, reason)) = self.core.poll_closed() {
-            self.connections.close(slot, reason == CloseReason::HangUp, now);
+            self.connections.close(slot, reason, now);
         }
     }
 

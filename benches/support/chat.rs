@@ -56,7 +56,7 @@ impl Chat {
 
     /// A new session on this shard.
     pub(crate) fn open(&mut self, shard: ShardId) -> Slot {
-        self.cores[shard.index()].handle_open(Wire::Line, self.now)
+        self.cores[shard.index()].handle_open(Wire::Line, true, self.now)
     }
 
     /// The shard's share of the chat.

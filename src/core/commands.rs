@@ -16,6 +16,13 @@ use crate::model::{
 impl Core {
     /// A command of the session in `slot`, for which [`Core::may_read`] holds.
     pub fn handle_command(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
+        self.spend(slot, command.cost(), now);
+        self.obey(slot, command, now);
+        self.rest(slot, now);
+    }
+
+    #[inline]
+    fn obey(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
         match command {
             Command::Say(text) => match self.sessions[slot].current_room() {
                 Some(room) => self.say(slot, room, text),
@@ -140,7 +147,8 @@ impl Core {
         self.close_gate(slot, Request::Enter);
         let (session, who) = (self.sessions.id(slot), self.sessions[slot].name.clone());
         let home = home_of(&room.key(), self.shards);
-        self.send(home, ShardMsg::RoomEnter { room, session, who }, now);
+        let may_found = self.may_found(slot, now);
+        self.send(home, ShardMsg::RoomEnter { room, session, who, may_found }, now);
     }
 
     /// Tells the homes of `rooms`, which the session in `slot` is in, that it goes. It stays a
@@ -158,7 +166,7 @@ impl Core {
 
     /// Ends the session in `slot` in good order: it leaves its rooms, reads what it is owed, and is
     /// gone.
-    fn begin_close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
+    pub(super) fn begin_close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         self.sessions[slot].gate = Gate::Closing(reason);
         if self.sessions[slot].blocked {
             self.close_in_time(slot, now);
@@ -186,6 +194,8 @@ impl Core {
             }
             self.remove_member(slot, membership.room);
         }
+        self.laggards.forget(id);
+        self.founders.remove(&id);
         let session = self.sessions.remove(slot);
         self.counters.closed[reason.index()] += 1;
         if self.drain.has_begun() && reason == CloseReason::Drain {
@@ -218,7 +228,7 @@ impl Core {
         } else {
             self.reply(slot, &Reply::NameTaken(&name));
         }
-        self.open_gate(slot);
+        self.open_gate(slot, now);
     }
 
     /// Gives the session in `slot` a name that is theirs, and tells their rooms.

@@ -76,14 +76,20 @@ impl Core {
     }
 
     /// A shard's answer to question `req` of a session, for `add` to take in.
-    pub(super) fn gathered(&mut self, id: SessionId, req: ReqId, add: impl FnOnce(&mut Gather)) {
+    pub(super) fn gathered(
+        &mut self,
+        id: SessionId,
+        req: ReqId,
+        now: Moment,
+        add: impl FnOnce(&mut Gather),
+    ) {
         let Some((slot, gather)) = self.gather_of(id).filter(|(_, gather)| gather.req == req)
         else {
             return;
         };
         add(gather);
         if gather.is_complete() {
-            self.finish_gather(slot);
+            self.finish_gather(slot, now);
         }
     }
 
@@ -95,7 +101,7 @@ impl Core {
         let Some((slot, gather)) = self.gather_of(id) else { return };
         let deadline = gather.deadline;
         if deadline <= now {
-            self.finish_gather(slot);
+            self.finish_gather(slot, now);
         } else {
             // The timer was set for an earlier question, which was answered in time.
             self.sessions[slot].timed = true;
@@ -103,12 +109,12 @@ impl Core {
         }
     }
 
-    fn finish_gather(&mut self, slot: Slot) {
+    fn finish_gather(&mut self, slot: Slot, now: Moment) {
         let gate = std::mem::replace(&mut self.sessions[slot].gate, Gate::Open);
         let Gate::Busy(request) = gate else { unreachable!("it was gathering") };
         let Request::Gather(gather) = *request else { unreachable!("it was gathering") };
         let (sessions, rooms) = (&mut self.sessions, &mut self.rooms);
         gather.finish(&self.limits, |reply| sessions.reply(rooms, slot, reply));
-        self.open_gate(slot);
+        self.open_gate(slot, now);
     }
 }

@@ -11,6 +11,7 @@ use crate::core::feed::Trouble;
 use crate::core::room::Rooms;
 use crate::core::session::{Gate, Session};
 use crate::core::sink::Sink;
+use crate::core::timers::Timer;
 use crate::model::{CloseReason, Moment, Slot};
 
 /// Private replies in one vectored write, with what comes between them; a session owed more gets
@@ -95,6 +96,10 @@ impl Core {
     fn block(&mut self, slot: Slot, now: Moment) {
         self.sessions[slot].blocked = true;
         self.sessions.hold(&mut self.rooms, slot);
+        let id = self.sessions.id(slot);
+        if self.laggards.add(id, now) {
+            self.timers.set(now.after(self.limits.stall_wait_max), Timer::Stall(id));
+        }
         if matches!(self.sessions[slot].gate, Gate::Closing(_)) {
             self.close_in_time(slot, now);
         }
@@ -123,6 +128,7 @@ impl Core {
                 many => sink.write_parts(slot, many),
             }
         };
+        self.laggards.took(self.sessions.id(slot), taken);
         if !self.settle_parts(slot, &parts, taken) {
             self.block(slot, now);
         } else if whole {
@@ -137,6 +143,7 @@ impl Core {
 
     /// The session in `slot` has got all it is owed.
     fn finish_session(&mut self, slot: Slot, now: Moment) {
+        self.laggards.caught_up(self.sessions.id(slot));
         let session = &mut self.sessions[slot];
         session.outbox = None;
         if let Gate::Closing(reason) = session.gate

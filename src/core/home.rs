@@ -6,7 +6,9 @@ use crate::core::journal::Entry;
 use crate::core::room::{Home, RoomIndex, Rooms};
 use crate::core::timers::Timer;
 use crate::core::{Core, Outgoing};
-use crate::model::{Event, Key, Limits, Moment, Name, SessionId, ShardId, ShardMsg, SharedEvent};
+use crate::model::{
+    Event, Key, Limits, Moment, Name, Refusal, SessionId, ShardId, ShardMsg, SharedEvent,
+};
 
 impl Rooms {
     /// Makes `event` the next one of the room at `index`, which is at home here, and tells every
@@ -49,12 +51,26 @@ impl Rooms {
 }
 
 impl Core {
-    pub(super) fn room_enter(&mut self, name: &Name, session: SessionId, who: Name, now: Moment) {
+    pub(super) fn room_enter(
+        &mut self,
+        name: &Name,
+        session: SessionId,
+        who: Name,
+        may_found: bool,
+        now: Moment,
+    ) {
+        if let Some(refusal) = self.refusal(name, may_found) {
+            let room = name.clone();
+            self.send(session.shard, ShardMsg::RoomRefused { room, session, refusal }, now);
+            return;
+        }
         let shards = usize::from(self.shards);
         let index = self.rooms.find_or_add(name);
         let room = &mut self.rooms[index];
-        #[cfg(test)]
-        if room.home.is_none() {
+        let founded = room.home.is_none();
+        if founded {
+            self.homes += 1;
+            #[cfg(test)]
             self.outgoing.journal.push(Entry::Founded(room.key.clone()));
         }
         let home = room.home.get_or_insert_with(|| Box::new(Home::new(shards)));
@@ -72,8 +88,20 @@ impl Core {
         #[cfg(test)]
         self.outgoing.journal.push(Entry::Entered(room.key.clone(), session, seq));
         let room = room.name.clone();
-        let entered = ShardMsg::RoomEntered { room, session, who, seq, announced };
+        let entered = ShardMsg::RoomEntered { room, session, who, seq, announced, founded };
         self.send(session.shard, entered, now);
+    }
+
+    /// Why nobody may come into the room `name` now, if it would have to be founded.
+    fn refusal(&self, name: &Name, may_found: bool) -> Option<Refusal> {
+        let exists = self.rooms.find(&name.key()).is_some_and(|it| self.rooms[it].home.is_some());
+        if exists || *name == self.lobby {
+            None
+        } else if self.homes >= self.limits.home_rooms_max {
+            Some(Refusal::ServerHasTooMany)
+        } else {
+            (!may_found).then_some(Refusal::TooSoon)
+        }
     }
 
     pub(super) fn room_leave(&mut self, key: Key, session: SessionId, who: Name, now: Moment) {
@@ -95,6 +123,7 @@ impl Core {
         self.outgoing.journal.push(Entry::Left(key.clone(), session, seq - u64::from(announced)));
         if empty {
             room.home = None;
+            self.homes -= 1;
             self.rooms.tidy(index);
         }
         let left = ShardMsg::RoomLeft { room: key, session, who, seq, announced };

@@ -37,7 +37,7 @@ impl Core {
         session.rooms.push(Membership { room: index, index: member, leaving: false });
         let name = room.name.clone();
         self.reply(slot, &Reply::YouJoined(&name));
-        self.open_gate(slot);
+        self.open_gate(slot, now);
     }
 
     /// A session of this shard is out of a room: it has got every event before this one, and gets
@@ -76,7 +76,7 @@ impl Core {
             Gate::Busy(request) => match &**request {
                 Request::Leave => {
                     self.reply(slot, &Reply::YouLeft(left));
-                    self.open_gate(slot);
+                    self.open_gate(slot, now);
                 }
                 Request::Switch(to) if out_of_all => {
                     let to = to.clone();
@@ -85,7 +85,7 @@ impl Core {
                 _ => {}
             },
             Gate::Closing(_) if out_of_all => self.sessions.enqueue(slot),
-            Gate::Closing(_) | Gate::Open => {}
+            Gate::Closing(_) | Gate::Open | Gate::Resting => {}
         }
     }
 

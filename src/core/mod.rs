@@ -14,6 +14,7 @@ pub mod guests;
 mod home;
 #[cfg(test)]
 pub(crate) mod journal;
+pub mod laggards;
 pub mod log;
 mod member;
 pub mod names;
@@ -22,21 +23,26 @@ pub mod placement;
 pub mod room;
 pub mod session;
 pub mod sink;
+mod spans;
 pub mod timers;
 mod words;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use ahash::RandomState;
 
 use crate::core::drain::Drain;
 use crate::core::feed::Trouble;
 use crate::core::guests::Guests;
+use crate::core::laggards::Laggards;
 use crate::core::names::Names;
 use crate::core::room::Rooms;
 use crate::core::session::{Gate, Request, Sessions};
 use crate::core::timers::{Timer, Timers};
 use crate::metrics::CoreCounters;
 use crate::model::{
-    CloseReason, Limits, Moment, Name, Reply, ReqId, ShardId, ShardMsg, SharedEvent, Slot,
+    CloseReason, Limits, Moment, Name, Reply, ReqId, SessionId, ShardId, ShardMsg, SharedEvent,
+    Slot, Spent,
 };
 use crate::proto::Wire;
 
@@ -59,6 +65,11 @@ pub struct Core {
     guests: Guests,
     timers: Timers,
     drain: Drain,
+    /// Rooms at home here.
+    homes: usize,
+    laggards: Laggards,
+    /// How much of [`Limits::room_allowance`] is spent by those who have made rooms.
+    founders: HashMap<SessionId, Spent, RandomState>,
     outgoing: Outgoing,
     /// Sessions that have ended, for whoever holds their connections.
     closed: VecDeque<(Slot, CloseReason)>,
@@ -107,6 +118,9 @@ impl Core {
             guests: Guests::new(shard, shards, seed),
             timers: Timers::default(),
             drain: Drain::new(shards),
+            homes: 0,
+            laggards: Laggards::default(),
+            founders: HashMap::default(),
             outgoing: Outgoing {
                 shard,
                 parcels,
@@ -122,14 +136,15 @@ impl Core {
     }
 
     /// A connection that speaks `wire` has been placed here: gives it a session with a name, on its
-    /// way to the lobby.
-    pub fn handle_open(&mut self, wire: Wire, now: Moment) -> Slot {
+    /// way to the lobby. Who is `exempt` has all allowances without end.
+    pub fn handle_open(&mut self, wire: Wire, exempt: bool, now: Moment) -> Slot {
         let name = self.guests.draw(|key| self.names.is_taken(key));
-        let slot = self.sessions.open(wire, name.clone());
+        let slot = self.sessions.open(wire, name.clone(), exempt, now);
         self.names.claim(name.key(), self.sessions.id(slot));
         self.counters.opened += 1;
         self.reply(slot, &Reply::Help);
         self.reply(slot, &Reply::YouAre(&name));
+        self.watch_silence(slot, now);
         let lobby = self.lobby.clone();
         self.enter(slot, lobby, now);
         slot
@@ -154,13 +169,21 @@ impl Core {
                 let released = self.names.release(&name, session);
                 debug_assert!(released, "a name is released once, by its owner");
             }
-            ShardMsg::RoomEnter { room, session, who } => self.room_enter(&room, session, who, now),
+            ShardMsg::RoomEnter { room, session, who, may_found } => {
+                self.room_enter(&room, session, who, may_found, now);
+            }
+            ShardMsg::RoomRefused { room, session, refusal } => {
+                self.room_refused(&room, session, refusal, now);
+            }
             ShardMsg::RoomLeave { room, session, who } => self.room_leave(room, session, who, now),
             ShardMsg::RoomSay { room, author, text } => {
                 self.room_say(&room, &SharedEvent::Said { author, text });
             }
             ShardMsg::RoomRename { room, old, new } => self.room_rename(&room, &old, &new),
-            ShardMsg::RoomEntered { room, session, who, seq, announced } => {
+            ShardMsg::RoomEntered { room, session, who, seq, announced, founded } => {
+                if founded {
+                    self.has_founded(session, now);
+                }
                 self.room_entered(&room, session, who, (seq, announced), now);
             }
             ShardMsg::RoomLeft { room, session, who, seq, announced } => {
@@ -172,10 +195,10 @@ impl Core {
                 self.users_query(session, req, &room, now);
             }
             ShardMsg::RoomsAnswer { session, req, rooms, total } => {
-                self.gathered(session, req, |gather| gather.add_rooms(&rooms, total));
+                self.gathered(session, req, now, |gather| gather.add_rooms(&rooms, total));
             }
             ShardMsg::UsersAnswer { session, req, names, total } => {
-                self.gathered(session, req, |gather| gather.add_users(&names, total));
+                self.gathered(session, req, now, |gather| gather.add_users(&names, total));
             }
             ShardMsg::Marker { round } => {
                 self.drain.heard(from, round);
@@ -193,10 +216,12 @@ impl Core {
                 Timer::Close(session) => {
                     if let Some(slot) = self.sessions.find(session) {
                         let Gate::Closing(reason) = self.sessions[slot].gate else { continue };
-                        self.forget(slot, reason, now);
-                        self.closed.push_back((slot, reason));
+                        self.end(slot, reason, now);
                     }
                 }
+                Timer::Stall(session) => self.stall_deadline(session, now),
+                Timer::Rest(session) => self.rest_deadline(session, now),
+                Timer::Idle(session) => self.idle_deadline(session, now),
             }
         }
     }
@@ -353,10 +378,18 @@ impl Core {
         self.sessions.reply(&mut self.rooms, slot, reply);
     }
 
-    /// The request of the session in `slot` is answered: its next command may come.
-    fn open_gate(&mut self, slot: Slot) {
+    /// The request of the session in `slot` is answered: its next command may come, unless it has
+    /// asked for too much.
+    fn open_gate(&mut self, slot: Slot, now: Moment) {
         self.sessions[slot].gate = Gate::Open;
+        self.rest(slot, now);
         self.reconsider(slot);
+    }
+
+    /// Ends the session in `slot` at once, and has its connection closed.
+    fn end(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
+        self.forget(slot, reason, now);
+        self.closed.push_back((slot, reason));
     }
 
     /// Has the input of the session in `slot` read again if it was refused and no longer has to be.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::core::gather::Gather;
 use crate::core::outbox::{Outbox, Place};
 use crate::core::room::{RoomIndex, Rooms};
-use crate::model::{CloseReason, Limits, Name, Reply, SessionId, ShardId, Slot};
+use crate::model::{CloseReason, Limits, Moment, Name, Reply, SessionId, ShardId, Slot, Spent};
 use crate::proto::Wire;
 
 /// One room a session is in.
@@ -29,6 +29,8 @@ pub enum Gate {
     Open,
     /// The answer to its one request in flight.
     Busy(Box<Request>),
+    /// Its allowance, of which it has spent more than it had.
+    Resting,
     /// Its end, once it is out of its rooms and has got what it is owed.
     Closing(CloseReason),
 }
@@ -65,6 +67,10 @@ pub struct Session {
     pub waiting: bool,
     /// A timer for its gathering is set.
     pub timed: bool,
+    /// It may ask for as much as it likes.
+    pub exempt: bool,
+    /// How much of [`Limits::allowance`] it has spent.
+    pub spent: Spent,
     /// Its name, in its own spelling.
     pub name: Name,
     /// The rooms it is in; the last is the current one.
@@ -97,6 +103,10 @@ impl Session {
     }
 }
 
+/// What an idle connection costs beside its socket: most of what a server of many holds.
+const SESSION_BYTES_MAX: usize = 96;
+const _: () = assert!(size_of::<Session>() <= SESSION_BYTES_MAX);
+
 /// All sessions of a shard, by slot.
 #[derive(Debug)]
 pub struct Sessions {
@@ -115,7 +125,7 @@ impl Sessions {
     }
 
     /// Adds a session that is in no room.
-    pub fn open(&mut self, wire: Wire, name: Name) -> Slot {
+    pub fn open(&mut self, wire: Wire, name: Name, exempt: bool, now: Moment) -> Slot {
         self.generations = self.generations.wrapping_add(1);
         let slot = self.table.insert(Session {
             generation: self.generations,
@@ -125,6 +135,8 @@ impl Sessions {
             queued: false,
             waiting: false,
             timed: false,
+            exempt,
+            spent: Spent::nothing(now),
             name,
             rooms: SmallVec::new(),
             gate: Gate::Open,

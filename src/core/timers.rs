@@ -13,6 +13,12 @@ pub enum Timer {
     Gather(SessionId),
     /// A closing session's that has not read what it is owed.
     Close(SessionId),
+    /// A session's whose client had fallen behind.
+    Stall(SessionId),
+    /// A session's that has spent its allowance.
+    Rest(SessionId),
+    /// A session's that may have been silent for too long.
+    Idle(SessionId),
 }
 
 /// Timers by deadline. Each owner has one at most of each kind, which bounds the queue.

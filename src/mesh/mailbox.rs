@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 
 use crate::mesh::bell::Bell;
 use crate::mesh::credit::Slip;
-use crate::model::{ShardId, ShardMsg};
+use crate::model::{ShardId, ShardMsg, Ticket};
 
 /// All that one shard has for another at the end of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Mail {
     /// From another shard.
     Parcel(Parcel),
     /// From the acceptor: connections that have been placed on this shard.
-    Connections(Vec<TcpStream>),
+    Connections(Vec<(TcpStream, Ticket)>),
     /// From the server: it goes down.
     Drain,
 }

@@ -11,14 +11,34 @@ pub enum CloseReason {
     HangUp,
     /// Too many lines in a row were no UTF-8.
     BadInput,
+    /// The client sent nothing for longer than is allowed.
+    Idle,
+    /// The client did not read what it was sent.
+    Slow,
     /// The server goes down.
     Drain,
+    /// The server had as many clients as it may have: the connection was turned away.
+    Full,
+    /// Its address had as many connections as one may have: it was turned away.
+    AddressFull,
+    /// Its address had connected too often of late: it was turned away.
+    AddressFast,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 5] =
-        [Self::Quit, Self::EndOfInput, Self::HangUp, Self::BadInput, Self::Drain];
+    pub const ALL: [Self; 10] = [
+        Self::Quit,
+        Self::EndOfInput,
+        Self::HangUp,
+        Self::BadInput,
+        Self::Idle,
+        Self::Slow,
+        Self::Drain,
+        Self::Full,
+        Self::AddressFull,
+        Self::AddressFast,
+    ];
 
     /// The place of this reason in a table with one entry per reason.
     #[must_use]
@@ -34,7 +54,12 @@ impl CloseReason {
             Self::EndOfInput => "end-of-input",
             Self::HangUp => "hang-up",
             Self::BadInput => "bad-input",
+            Self::Idle => "idle",
+            Self::Slow => "slow",
             Self::Drain => "drain",
+            Self::Full => "full",
+            Self::AddressFull => "address-full",
+            Self::AddressFast => "address-fast",
         }
     }
 }

@@ -46,4 +46,17 @@ impl Command<'_> {
     pub fn is_costly(&self) -> bool {
         matches!(self, Self::Rooms | Self::Users)
     }
+
+    /// What it takes of a session's allowance, in messages.
+    #[inline]
+    #[must_use]
+    pub fn cost(&self) -> u32 {
+        match self {
+            Self::Quit => 0,
+            Self::Say(_) | Self::SayIn { .. } | Self::Help | Self::Unknown(_) => 1,
+            Self::TooLong | Self::NotUtf8 { .. } => 1,
+            Self::Rename(_) | Self::Switch(_) | Self::Enter(_) | Self::Leave(_) => 5,
+            Self::Rooms | Self::Users => 10,
+        }
+    }
 }

@@ -40,6 +40,21 @@ pub struct SessionId {
     pub generation: u32,
 }
 
+/// Where a connection is counted among those from the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u32);
+
+impl Ticket {
+    /// That of all connections for which there are no limits.
+    pub const EXEMPT: Self = Self(0);
+
+    /// Whether no limits hold.
+    #[must_use]
+    pub fn is_exempt(self) -> bool {
+        self == Self::EXEMPT
+    }
+}
+
 /// Tells the answers to one question from those to the question before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReqId(pub u32);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Allowance;
+
 /// What a session, a room and a turn may cost. The defaults are those of the command line.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -23,6 +25,19 @@ pub struct Limits {
     pub list_entries_max: usize,
     /// How long the answers of all shards to one question are waited for.
     pub gather_wait_max: Duration,
+    /// How long a client may send nothing before its session ends; unlimited if there is none.
+    pub idle_wait_max: Option<Duration>,
+    /// How long a client that has fallen behind may take to read [`Limits::stall_bytes_min`].
+    pub stall_wait_max: Duration,
+    /// What a client that has fallen behind has to read in each [`Limits::stall_wait_max`], in
+    /// bytes.
+    pub stall_bytes_min: u64,
+    /// What a session's commands may cost each second.
+    pub allowance: Allowance,
+    /// How often a session may create a room.
+    pub room_allowance: Allowance,
+    /// Rooms there may be, those at home on other shards not counted.
+    pub home_rooms_max: usize,
     /// How long a session that is closing may take to read what it is owed.
     pub close_wait_max: Duration,
     /// Members of one feed served before other work gets a turn.
@@ -55,6 +70,12 @@ impl Default for Limits {
             outbox_bytes_max: 64 << 10,
             list_entries_max: 100,
             gather_wait_max: Duration::from_secs(1),
+            idle_wait_max: None,
+            stall_wait_max: Duration::from_secs(30),
+            stall_bytes_min: 4 << 10,
+            allowance: Allowance { each_ms: 100, burst: 50 },
+            room_allowance: Allowance { each_ms: 6_000, burst: 10 },
+            home_rooms_max: 100_000,
             close_wait_max: Duration::from_secs(5),
             flush_members_max: 256,
             flush_sessions_max: 1024,

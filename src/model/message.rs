@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Key, Name, ReqId, SessionId, SharedEvent};
+use super::{Key, Name, Refusal, ReqId, SessionId, SharedEvent};
 
 /// A room and how many members it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,17 @@ pub enum ShardMsg {
         session: SessionId,
         /// Their name.
         who: Name,
+        /// Whether the room may be made for them if there is none.
+        may_found: bool,
+    },
+    /// From a room's home: a session may not come in.
+    RoomRefused {
+        /// The room, as the user spelled it.
+        room: Name,
+        /// Who wanted to come.
+        session: SessionId,
+        /// Why they may not.
+        refusal: Refusal,
     },
     /// From a room's home to the shard of the session that came in: it is a member from here on.
     /// Stands in for the `Joined` event on that shard.
@@ -65,6 +76,8 @@ pub enum ShardMsg {
         seq: u64,
         /// Whether the other members are told by name.
         announced: bool,
+        /// Whether the room was made for them.
+        founded: bool,
     },
     /// To a room's home: a member goes.
     RoomLeave {

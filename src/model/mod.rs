@@ -1,6 +1,7 @@
 //! Layer 0: the vocabulary. Data only: no IO, no clock, no async. Every other module speaks in
 //! these words.
 
+mod allowance;
 mod close;
 mod command;
 mod event;
@@ -11,12 +12,13 @@ mod moment;
 mod name;
 mod reply;
 
+pub use allowance::{Allowance, Spent};
 pub use close::CloseReason;
 pub use command::Command;
 pub use event::{Event, SharedEvent};
-pub use ids::{ReqId, SessionId, ShardId, Slot};
+pub use ids::{ReqId, SessionId, ShardId, Slot, Ticket};
 pub use limits::Limits;
 pub use message::{RoomSize, ShardMsg};
 pub use moment::Moment;
 pub use name::{InvalidName, Key, NAME_CHARS_MAX, NAME_CHARS_MIN, Name};
-pub use reply::Reply;
+pub use reply::{Refusal, Reply};

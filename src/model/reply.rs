@@ -1,6 +1,15 @@
 //! What one session alone is told.
 
-use super::{Name, RoomSize};
+use super::{CloseReason, Name, RoomSize};
+
+/// Why a room that does not exist is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The server has as many as it may have.
+    ServerHasTooMany,
+    /// The session has made too many of late.
+    TooSoon,
+}
 
 /// An answer or a notice to one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +31,8 @@ pub enum Reply<'a> {
         /// The limit.
         max: usize,
     },
+    /// There is no such room, and none is made.
+    RoomRefused(&'a Name, Refusal),
     /// Somebody has this name.
     NameTaken(&'a Name),
     /// A text that cannot be a user's name.
@@ -57,8 +68,11 @@ pub enum Reply<'a> {
     NotUtf8,
     /// The session read too slowly and has missed messages.
     Missed(u64),
+    /// The session ends because it has sent nothing for so many seconds.
+    Idle(u64),
     /// The server is going down.
     Farewell,
-    /// The server has no room for this connection.
-    Full,
+    /// The server turns this connection away, for one of the reasons that [`CloseReason`] has for
+    /// that.
+    TurnedAway(CloseReason),
 }

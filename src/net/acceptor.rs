@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Socket, TcpKeepalive, Type};
 use tracing::warn;
 
 use crate::net::readiness::Listener;
@@ -15,9 +15,24 @@ use crate::net::readiness::Listener;
 const BATCH_MAX: usize = 32;
 /// Connections the kernel keeps for us until we accept them; it may have a lower limit of its own.
 const BACKLOG: i32 = 4096;
+/// When a peer that is silent is asked whether it is still there: after 30 s, then every 10 s,
+/// three times.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+/// How long a peer may leave unacknowledged what it was sent. The probes above are for connections
+/// on which nothing waits, this is for those on which something does: neither finds both.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// Bytes that the kernel takes for a client ahead of what the network can carry: enough for the
+/// largest batch, and little enough that clients who do not read are soon known.
+const UNSENT_BYTES_MAX: u32 = 128 << 10;
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const WARN_EVERY: Duration = Duration::from_secs(1);
+
+/// A connection that has been accepted, and where it comes from.
+pub type Arrival = (TcpStream, SocketAddr);
 
 /// A listening socket and its patience.
 #[derive(Debug)]
@@ -25,6 +40,8 @@ pub struct Acceptor {
     listener: Listener,
     back_off: Duration,
     warned: Option<Instant>,
+    /// Nobody is accepted before that. They wait in the order in which they came.
+    resting_until: Option<Instant>,
 }
 
 /// Opens a socket for new connections at `address`.
@@ -34,8 +51,11 @@ pub struct Acceptor {
 pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    // Inherited by every connection: one system call less for each.
+    // All of these are inherited by every connection: no system call for each.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -54,15 +74,20 @@ impl Acceptor {
     /// # Errors
     /// When the runtime cannot watch the socket.
     pub fn new(listener: std::net::TcpListener) -> io::Result<Self> {
-        Ok(Self { listener: Listener::new(listener)?, back_off: BACK_OFF_MIN, warned: None })
+        let listener = Listener::new(listener)?;
+        Ok(Self { listener, back_off: BACK_OFF_MIN, warned: None, resting_until: None })
     }
 
     /// Waits for connections, and takes as many as there are, up to a limit.
-    pub async fn accept(&mut self) -> Vec<TcpStream> {
+    pub async fn accept(&mut self) -> Vec<Arrival> {
+        if let Some(until) = self.resting_until {
+            tokio::time::sleep_until(until.into()).await;
+            self.resting_until = None;
+        }
         let mut batch = vec![];
         while batch.is_empty() {
             match self.listener.accept().await {
-                Ok(stream) => batch.push(stream),
+                Ok(arrival) => batch.push(arrival),
                 Err(e) if is_of_one_connection(&e) => {}
                 Err(e) => self.wait_out(&e).await,
             }
@@ -70,13 +95,18 @@ impl Acceptor {
         self.back_off = BACK_OFF_MIN;
         while batch.len() < BATCH_MAX {
             match self.listener.try_accept() {
-                Ok(stream) => batch.push(stream),
+                Ok(arrival) => batch.push(arrival),
                 Err(e) if is_of_one_connection(&e) => {}
                 // None left, or an error that will come again after these have been seen to.
                 Err(_) => break,
             }
         }
         batch
+    }
+
+    /// Accepts nobody for a while.
+    pub fn rest(&mut self, wait: Duration) {
+        self.resting_until = Some(Instant::now() + wait);
     }
 
     async fn wait_out(&mut self, error: &io::Error) {

@@ -10,9 +10,10 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Token};
 use slab::Slab;
+use socket2::SockRef;
 
 use crate::metrics::NetCounters;
-use crate::model::{Command, Limits, Moment, ShardId, Slot};
+use crate::model::{CloseReason, Command, Limits, Moment, ShardId, Slot, Ticket};
 use crate::net::Loads;
 use crate::net::readiness::ReadinessSet;
 use crate::proto::{Decoder, Wire};
@@ -32,6 +33,7 @@ const LINGERING: usize = 1 << 32;
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
+    ticket: Ticket,
     decoder: Decoder,
     /// Input that has arrived and is not decoded: an unfinished line, or more if the session may
     /// not be read for now.
@@ -45,6 +47,8 @@ struct Connection {
     more_in_sight: bool,
     /// The client will send no more.
     ended: bool,
+    /// Nothing reaches the client any more.
+    broken: bool,
     /// The connection is on the list of those to be read.
     queued: bool,
 }
@@ -53,6 +57,7 @@ struct Connection {
 #[derive(Debug)]
 struct Lingering {
     stream: TcpStream,
+    ticket: Ticket,
     until: Moment,
 }
 
@@ -115,11 +120,16 @@ impl Connections {
     ///
     /// # Errors
     /// When the readiness set does not take it.
-    pub fn insert(&mut self, slot: Slot, mut stream: TcpStream, wire: Wire) -> io::Result<()> {
+    pub fn insert(
+        &mut self,
+        slot: Slot,
+        (mut stream, ticket): (TcpStream, Ticket),
+        wire: Wire,
+    ) -> io::Result<()> {
         let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         let registry = self.set.registry();
         if let Err(e) = registry.register(&mut stream, Token(slot as usize), all) {
-            self.loads.went(self.shard);
+            self.loads.went(self.shard, ticket);
             return Err(e);
         }
         if self.table.len() <= slot as usize {
@@ -127,21 +137,23 @@ impl Connections {
         }
         self.table[slot as usize] = Some(Connection {
             stream,
+            ticket,
             decoder: wire.decoder(),
             tail: Box::default(),
             pending: false,
             readable: false,
             more_in_sight: false,
             ended: false,
+            broken: false,
             queued: false,
         });
         Ok(())
     }
 
     /// Drops a connection that was placed here and cannot be served.
-    pub fn decline(&mut self, stream: TcpStream) {
+    pub fn decline(&mut self, (stream, ticket): (TcpStream, Ticket)) {
         drop(stream);
-        self.loads.went(self.shard);
+        self.loads.went(self.shard, ticket);
     }
 
     /// Asks the kernel, without waiting, what has become ready. Puts what can be read on the ready
@@ -171,6 +183,7 @@ impl Connections {
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 connection.readable = true;
                 connection.more_in_sight |= event.is_read_closed() || event.is_priority();
+                connection.broken |= event.is_error() || event.is_write_closed();
                 if !std::mem::replace(&mut connection.queued, true) {
                     self.ready.push_back(slot);
                 }
@@ -266,13 +279,25 @@ impl Connections {
         exhausted && connection.ended
     }
 
-    /// Closes the connection in `slot`. A client that has not closed its side gets a while to do
-    /// so: closing with input unread would have the kernel throw away what the client has not read.
-    pub fn close(&mut self, slot: Slot, broken: bool, now: Moment) {
+    /// Whether nothing reaches the client of the connection in `slot` any more.
+    #[must_use]
+    pub fn is_broken(&self, slot: Slot) -> bool {
+        matches!(self.table.get(slot as usize), Some(Some(Connection { broken: true, .. })))
+    }
+
+    /// Closes the connection in `slot`, for this reason. A client that has not closed its side gets
+    /// a while to do so: closing with input unread would have the kernel throw away what the client
+    /// has not read.
+    pub fn close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         let Some(mut connection) = self.table[slot as usize].take() else { return };
-        let lingers = !broken && !connection.ended;
-        if !lingers || connection.stream.shutdown(Shutdown::Write).is_err() {
-            self.loads.went(self.shard);
+        if reason == CloseReason::Slow {
+            // Or else the kernel would go on offering it what it does not read. It is no matter if
+            // this fails.
+            let _ = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
+        }
+        let lingers = !matches!(reason, CloseReason::HangUp | CloseReason::Slow);
+        if !lingers || connection.ended || connection.stream.shutdown(Shutdown::Write).is_err() {
+            self.loads.went(self.shard, connection.ticket);
             return;
         }
         let entry = self.lingering.vacant_entry();
@@ -280,18 +305,20 @@ impl Connections {
         let registry = self.set.registry();
         let token = Token(LINGERING + key);
         if registry.reregister(&mut connection.stream, token, Interest::READABLE).is_err() {
-            self.loads.went(self.shard);
+            self.loads.went(self.shard, connection.ticket);
             return;
         }
         let until = now.after(LINGER_MAX);
-        entry.insert(Lingering { stream: connection.stream, until });
+        let Connection { stream, ticket, .. } = connection;
+        entry.insert(Lingering { stream, ticket, until });
         self.deadlines.push_back((until, key));
         self.drain_lingering(key);
     }
 
     /// Throws away what a lingering connection sends, and forgets it at its end.
     fn drain_lingering(&mut self, key: usize) {
-        let Some(Lingering { stream, .. }) = self.lingering.get_mut(key) else { return };
+        let Some(Lingering { stream, ticket, .. }) = self.lingering.get_mut(key) else { return };
+        let ticket = *ticket;
         let mut ended = false;
         for _ in 0..LINGERING_READS_MAX {
             match stream.read(&mut self.buffer[..READ_BYTES_MAX]) {
@@ -308,7 +335,7 @@ impl Connections {
         let registry = self.set.registry();
         if ended || registry.reregister(stream, token, Interest::READABLE).is_err() {
             self.lingering.remove(key);
-            self.loads.went(self.shard);
+            self.loads.went(self.shard, ticket);
         }
     }
 
@@ -322,8 +349,8 @@ impl Connections {
     pub fn handle_tick(&mut self, now: Moment) {
         while let Some((_, key)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
             if self.lingering.get(key).is_some_and(|lingering| lingering.until <= now) {
-                self.lingering.remove(key);
-                self.loads.went(self.shard);
+                let Lingering { ticket, .. } = self.lingering.remove(key);
+                self.loads.went(self.shard, ticket);
             }
         }
     }

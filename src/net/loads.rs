@@ -1,39 +1,52 @@
-//! How many connections each shard has: written when they come and go, read when one is placed.
+//! How many connections there are, by shard and by address: written when they come and go, read
+//! when one is placed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::model::ShardId;
+use crate::model::{ShardId, Ticket};
 
-/// Connections per shard, shared by the acceptor and all shards.
+/// Connections per shard and per ticket, shared by the acceptor and all shards.
 #[derive(Clone, Debug)]
-pub struct Loads(Arc<[AtomicU32]>);
+pub struct Loads {
+    shards: Arc<[AtomicU32]>,
+    addresses: Arc<[AtomicU32]>,
+}
 
 impl Loads {
-    /// None yet, on `shards` shards.
+    /// None yet, on `shards` shards and under tickets up to `addresses`.
     #[must_use]
-    pub fn new(shards: u16) -> Self {
-        Self((0..shards).map(|_| AtomicU32::new(0)).collect())
+    pub fn new(shards: u16, addresses: usize) -> Self {
+        let zeros = |count| (0..count).map(|_| AtomicU32::new(0)).collect();
+        Self { shards: zeros(usize::from(shards)), addresses: zeros(addresses + 1) }
     }
 
-    /// A connection has been placed on `shard`.
-    pub fn came(&self, shard: ShardId) {
-        self.0[shard.index()].fetch_add(1, Ordering::Relaxed);
+    /// A connection with `ticket` has been placed on `shard`.
+    pub fn came(&self, shard: ShardId, ticket: Ticket) {
+        self.shards[shard.index()].fetch_add(1, Ordering::Relaxed);
+        self.addresses[ticket.0 as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection on `shard` is closed, its descriptor free again.
-    pub fn went(&self, shard: ShardId) {
-        self.0[shard.index()].fetch_sub(1, Ordering::Relaxed);
+    /// A connection with `ticket` on `shard` is closed, its descriptor free again.
+    pub fn went(&self, shard: ShardId, ticket: Ticket) {
+        self.shards[shard.index()].fetch_sub(1, Ordering::Relaxed);
+        self.addresses[ticket.0 as usize].fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Connections on each shard, in order.
     pub fn each(&self) -> impl Iterator<Item = u32> {
-        self.0.iter().map(|load| load.load(Ordering::Relaxed))
+        self.shards.iter().map(|load| load.load(Ordering::Relaxed))
     }
 
     /// Connections on all shards.
     #[must_use]
     pub fn total(&self) -> u32 {
         self.each().sum()
+    }
+
+    /// Connections under `ticket`.
+    #[must_use]
+    pub fn of_address(&self, ticket: Ticket) -> u32 {
+        self.addresses[ticket.0 as usize].load(Ordering::Relaxed)
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll as TaskPoll};
 use std::time::Duration;
 
@@ -77,17 +78,17 @@ impl Listener {
     }
 
     /// Waits until there is a connection to accept, and accepts it.
-    pub(super) async fn accept(&self) -> io::Result<TcpStream> {
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
             let mut ready = self.0.readable().await?;
             if let Ok(accepted) = ready.try_io(|listener| listener.get_ref().accept()) {
-                return accepted.map(|(stream, _)| stream);
+                return accepted;
             }
         }
     }
 
     /// Accepts a connection if there is one.
-    pub(super) fn try_accept(&self) -> io::Result<TcpStream> {
-        self.0.get_ref().accept().map(|(stream, _)| stream)
+    pub(super) fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.0.get_ref().accept()
     }
 }

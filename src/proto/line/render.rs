@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use crate::model::{Event, Reply};
+use crate::model::{CloseReason, Event, Refusal, Reply};
 
 const HELP: &str = "\
 Server commands
@@ -46,6 +46,13 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         Reply::TooManyRooms { max } => {
             put(out, format_args!("You can be in {max} rooms at most\n"))
         }
+        Reply::RoomRefused(room, refusal) => {
+            let why = match refusal {
+                Refusal::ServerHasTooMany => "the server has as many rooms as it can have",
+                Refusal::TooSoon => "you make rooms too quickly, wait a little",
+            };
+            line(out, &["Room ", room.as_str(), " is not there to join: ", why]);
+        }
         Reply::NameTaken(name) => line(out, &[name.as_str(), " is already taken"]),
         Reply::NameInvalid => line(out, &["Name must be 2 - 20 alphanumeric chars"]),
         Reply::RoomInvalid => line(out, &["Room must be 2 - 20 alphanumeric chars"]),
@@ -62,8 +69,23 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         Reply::Missed(count) => {
             put(out, format_args!("Server is very busy and dropped {count} messages, sorry!\n"))
         }
+        Reply::Idle(seconds) => {
+            put(out, format_args!("You have been silent for {seconds} seconds, bye!\n"));
+        }
         Reply::Farewell => line(out, &["Server is shutting down, bye!"]),
-        Reply::Full => line(out, &["Server is full, please try again later"]),
+        Reply::TurnedAway(reason) => line(out, &[why_turned_away(reason)]),
+    }
+}
+
+fn why_turned_away(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::AddressFull => {
+            "There are too many connections from your address, please close one first"
+        }
+        CloseReason::AddressFast => {
+            "Your address has connected too often, please try again in a minute"
+        }
+        _ => "Server is full, please try again later",
     }
 }
 
@@ -149,7 +171,7 @@ mod tests {
             Reply::TooLong { max: 400 },
             Reply::NotUtf8,
             Reply::Farewell,
-            Reply::Full,
+            Reply::TurnedAway(CloseReason::Full),
         ] {
             assert!(rendered(&r).ends_with('\n'), "{r:?}");
         }

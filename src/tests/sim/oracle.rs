@@ -137,7 +137,7 @@ fn is_private(line: &str) -> bool {
         "Users - ",
         "Rooms - ",
         "Name must",
-        "Room must",
+        "Room ",
         "Unrecognized ",
         "Messages ",
     ]

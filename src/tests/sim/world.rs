@@ -8,7 +8,7 @@ use super::client::{Ask, Client, Sockets};
 use super::oracle::Oracle;
 use crate::core::Core;
 use crate::core::placement::home_of;
-use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
+use crate::model::{Allowance, CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
 use crate::proto::Wire;
 
 const CLIENTS_MAX: usize = 24;
@@ -41,6 +41,12 @@ impl World {
             feed_messages_max: *rng.pick(&[12, 64, 16_384]),
             announce_max: *rng.pick(&[0, 3, 200]),
             session_rooms_max: 3,
+            allowance: Allowance { each_ms: 10, burst: *rng.pick(&[1, 20, 10_000]) },
+            room_allowance: Allowance { each_ms: 1_000, burst: *rng.pick(&[1, 10]) },
+            home_rooms_max: *rng.pick(&[1, 2, 1_000]),
+            idle_wait_max: *rng.pick(&[None, None, None, Some(Duration::from_secs(5))]),
+            stall_wait_max: Duration::from_millis(*rng.pick(&[300, 100_000])),
+            stall_bytes_min: 100,
             outbox_bytes_max: *rng.pick(&[500, 65_536]),
             list_entries_max: *rng.pick(&[3, 100]),
             flush_members_max: *rng.pick(&[1, 3, 256]),
@@ -113,7 +119,7 @@ impl World {
 
     fn open(&mut self, shard: usize) {
         if self.by_slot.iter().map(HashMap::len).sum::<usize>() < CLIENTS_MAX && !self.draining {
-            let slot = self.cores[shard].handle_open(Wire::Line, self.now);
+            let slot = self.cores[shard].handle_open(Wire::Line, self.rng.below(4) == 0, self.now);
             let session = self.cores[shard].sessions().id(slot);
             let known = self.by_slot[shard].insert(slot, self.clients.len());
             assert!(known.is_none(), "a slot is used again only when it is free");
@@ -271,9 +277,12 @@ impl World {
                 self.after_step();
             }
             let after: usize = self.clients.iter().map(|c| c.seen.len()).sum();
-            if before == after && self.is_at_rest() {
+            if before == after && self.is_quiet() {
                 if self.cores.iter().all(|core| core.next_deadline().is_none()) {
-                    return;
+                    if self.draining || self.has_served_all() {
+                        return;
+                    }
+                    continue;
                 }
                 self.now = self.now.after(Duration::from_secs(10));
                 for shard in 0..self.cores.len() {
@@ -284,12 +293,15 @@ impl World {
         panic!("nothing came to rest");
     }
 
-    fn is_at_rest(&self) -> bool {
+    /// Whether nothing more happens before time passes.
+    fn is_quiet(&self) -> bool {
         self.ways.values().all(VecDeque::is_empty)
             && self.cores.iter().all(|core| !core.is_dirty())
             && self.clients.iter().all(Client::has_read_all)
-            && (self.draining
-                || self.clients.iter().all(|c| !c.is_connected() || c.asks.is_empty()))
+    }
+
+    fn has_served_all(&self) -> bool {
+        self.clients.iter().all(|c| !c.is_connected() || c.asks.is_empty())
     }
 
     /// Everyone who is here has seen what they should.

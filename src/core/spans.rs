@@ -1,0 +1,134 @@
+//! What a session may do in a span of time: how much it asks for, how fast it reads, how long it is
+//! silent.
+
+use crate::core::Core;
+use crate::core::laggards::Verdict;
+use crate::core::session::Gate;
+use crate::core::timers::Timer;
+use crate::model::{CloseReason, Moment, Name, Refusal, Reply, SessionId, Slot, Spent};
+
+impl Core {
+    /// The session in `slot` asks for what costs so many messages.
+    #[inline]
+    pub(super) fn spend(&mut self, slot: Slot, cost: u32, now: Moment) {
+        let session = &mut self.sessions[slot];
+        if !session.exempt || self.limits.idle_wait_max.is_some() {
+            session.spent.spend(self.limits.allowance, cost, now);
+        }
+    }
+
+    /// Its client has sent so much that is not even a command.
+    pub fn handle_noise(&mut self, slot: Slot, cost: u32, now: Moment) {
+        self.spend(slot, cost, now);
+        self.rest(slot, now);
+    }
+
+    /// Leaves the input of the session in `slot` unread for a while if it has asked for more than
+    /// it may.
+    #[inline]
+    pub(super) fn rest(&mut self, slot: Slot, now: Moment) {
+        // What was asked may have ended it.
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        if session.exempt || !matches!(session.gate, Gate::Open) {
+            return;
+        }
+        let wait = session.spent.wait_ms(self.limits.allowance, now);
+        if wait > 0 {
+            session.gate = Gate::Resting;
+            self.counters.rests += 1;
+            let until = Moment(now.0 + u64::from(wait));
+            self.timers.set(until, Timer::Rest(self.sessions.id(slot)));
+        }
+    }
+
+    /// Whether the session in `slot` has asked for too much, and its input waits for that reason.
+    #[must_use]
+    pub fn is_resting(&self, slot: Slot) -> bool {
+        matches!(self.sessions[slot].gate, Gate::Resting)
+    }
+
+    pub(super) fn rest_deadline(&mut self, id: SessionId, now: Moment) {
+        if let Some(slot) = self.sessions.find(id)
+            && matches!(self.sessions[slot].gate, Gate::Resting)
+        {
+            self.open_gate(slot, now);
+        }
+    }
+
+    /// Whether a room may be made for the session in `slot`.
+    pub(super) fn may_found(&self, slot: Slot, now: Moment) -> bool {
+        let (id, allowance) = (self.sessions.id(slot), self.limits.room_allowance);
+        self.founders.get(&id).is_none_or(|spent| spent.wait_ms(allowance, now) == 0)
+    }
+
+    /// A room was made for a session.
+    pub(super) fn has_founded(&mut self, id: SessionId, now: Moment) {
+        if let Some(slot) = self.sessions.find(id)
+            && !self.sessions[slot].exempt
+        {
+            let spent = self.founders.entry(id).or_insert_with(|| Spent::nothing(now));
+            spent.spend(self.limits.room_allowance, 1, now);
+        }
+    }
+
+    /// From a room's home: it is not there, and not made. Whoever has left another for it goes to
+    /// the lobby, which always is.
+    pub(super) fn room_refused(
+        &mut self,
+        room: &Name,
+        id: SessionId,
+        refusal: Refusal,
+        now: Moment,
+    ) {
+        let Some(slot) = self.sessions.find(id) else { return };
+        self.reply(slot, &Reply::RoomRefused(room, refusal));
+        if self.sessions[slot].rooms.is_empty() {
+            let lobby = self.lobby.clone();
+            self.enter(slot, lobby, now);
+        } else {
+            self.open_gate(slot, now);
+        }
+    }
+
+    /// A client that had fallen behind has had its time to read.
+    pub(super) fn stall_deadline(&mut self, id: SessionId, now: Moment) {
+        match self.laggards.judge(id, &self.limits, now) {
+            Verdict::CaughtUp => {}
+            Verdict::Wait(until) => self.timers.set(until, Timer::Stall(id)),
+            Verdict::Slow => {
+                let slot = self.sessions.find(id).expect("who has ended is forgotten");
+                self.end(slot, CloseReason::Slow, now);
+            }
+        }
+    }
+
+    /// Sees that the session in `slot` ends when it is silent for too long, if there is a limit.
+    pub(super) fn watch_silence(&mut self, slot: Slot, now: Moment) {
+        if let Some(wait) = self.limits.idle_wait_max {
+            self.timers.set(now.after(wait), Timer::Idle(self.sessions.id(slot)));
+        }
+    }
+
+    pub(super) fn idle_deadline(&mut self, id: SessionId, now: Moment) {
+        let (Some(slot), Some(wait)) = (self.sessions.find(id), self.limits.idle_wait_max) else {
+            return;
+        };
+        if self.drain.has_begun() {
+            return;
+        }
+        let session = &self.sessions[slot];
+        let until = session.spent.last(now).after(wait);
+        match session.gate {
+            Gate::Closing(_) => {}
+            Gate::Open | Gate::Resting if until <= now => {
+                self.reply(slot, &Reply::Idle(wait.as_secs()));
+                self.begin_close(slot, CloseReason::Idle, now);
+            }
+            // Its request is answered before it ends.
+            Gate::Busy(_) | Gate::Open | Gate::Resting => {
+                let until = until.max(now.after(self.limits.gather_wait_max));
+                self.timers.set(until, Timer::Idle(id));
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Who may come in: how many connections one address may have, how fast it may come, and how fast
+//! everyone together may.
+//!
+//! All of it is decided by the acceptor alone. Shards only say when a connection has gone, by its
+//! ticket (see [`Loads`]).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ahash::RandomState;
+use ipnet::IpNet;
+
+use crate::model::{Allowance, CloseReason, Moment, Spent, Ticket};
+use crate::net::Loads;
+
+/// What connections are measured by.
+#[derive(Clone, Debug)]
+pub struct AdmissionLimits {
+    /// Networks that no limit holds for.
+    pub exempt: Vec<IpNet>,
+    /// Addresses that are remembered: those with connections, and those that had some of late. If
+    /// there are more, those without connections are forgotten, with what they have spent.
+    pub addresses_max: usize,
+    /// Connections an address may have at a time.
+    pub per_address_max: u32,
+    /// How often an address may connect.
+    pub per_address: Allowance,
+    /// How often all addresses together may.
+    pub overall: Allowance,
+}
+
+/// An address as it is counted: all of IPv4, and of IPv6 the network that one customer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    V4([u8; 4]),
+    V6([u8; 8]),
+}
+
+/// The table of addresses.
+#[derive(Debug)]
+pub struct Admission {
+    limits: AdmissionLimits,
+    loads: Loads,
+    by_source: HashMap<Source, (Ticket, Spent), RandomState>,
+    /// Tickets that were used and are free again.
+    free: Vec<Ticket>,
+    /// The number of the next ticket that was never used.
+    next: u32,
+    overall: Spent,
+}
+
+impl Source {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.octets()),
+            IpAddr::V6(v6) => Self::V6(network(v6)),
+        }
+    }
+}
+
+/// The first 64 bits: within them an owner may have as many addresses as they like.
+fn network(address: Ipv6Addr) -> [u8; 8] {
+    let octets = address.octets();
+    octets[..8].try_into().expect("eight of sixteen")
+}
+
+impl Admission {
+    /// Nobody is in yet.
+    #[must_use]
+    pub fn new(limits: AdmissionLimits, loads: Loads) -> Self {
+        Self {
+            limits,
+            loads,
+            by_source: HashMap::default(),
+            free: vec![],
+            next: 1,
+            overall: Spent::nothing(Moment::default()),
+        }
+    }
+
+    /// Lets a connection from `address` in, and counts it under the ticket it gets.
+    ///
+    /// # Errors
+    /// Why it may not come in.
+    pub fn admit(&mut self, address: IpAddr, now: Moment) -> Result<Ticket, CloseReason> {
+        let canonical = address.to_canonical();
+        if self.limits.exempt.iter().any(|net| net.contains(&canonical)) {
+            return Ok(Ticket::EXEMPT);
+        }
+        let ticket = self.ticket(Source::of(address), now)?;
+        self.overall.spend(self.limits.overall, 1, now);
+        Ok(ticket)
+    }
+
+    fn ticket(&mut self, source: Source, now: Moment) -> Result<Ticket, CloseReason> {
+        let is_known = self.by_source.contains_key(&source);
+        if !is_known && self.by_source.len() >= self.limits.addresses_max {
+            self.forget_the_absent();
+        }
+        if !is_known && self.by_source.len() >= self.limits.addresses_max {
+            return Err(CloseReason::Full);
+        }
+        let (ticket, spent) = self.by_source.entry(source).or_insert_with(|| {
+            let fresh = Ticket(self.next);
+            let ticket = self.free.pop().unwrap_or_else(|| {
+                self.next += 1;
+                fresh
+            });
+            (ticket, Spent::nothing(now))
+        });
+        if self.loads.of_address(*ticket) >= self.limits.per_address_max {
+            return Err(CloseReason::AddressFull);
+        }
+        if spent.wait_ms(self.limits.per_address, now) > 0 {
+            return Err(CloseReason::AddressFast);
+        }
+        spent.spend(self.limits.per_address, 1, now);
+        Ok(*ticket)
+    }
+
+    /// Makes room for others. Whoever has come too fast may do so again then, which is no worse
+    /// than coming from another address, as all those who fill the table do.
+    fn forget_the_absent(&mut self) {
+        let (loads, free) = (&self.loads, &mut self.free);
+        self.by_source.retain(|_, (ticket, _)| {
+            let is_here = loads.of_address(*ticket) > 0;
+            if !is_here {
+                free.push(*ticket);
+            }
+            is_here
+        });
+    }
+
+    /// How long nobody more should be accepted, in milliseconds, because so many came of late.
+    #[must_use]
+    pub fn wait_ms(&self, now: Moment) -> u32 {
+        self.overall.wait_ms(self.limits.overall, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ShardId;
+
+    const SHARD: ShardId = ShardId(0);
+    const ADDRESSES_MAX: usize = 1_000;
+    const START: Moment = Moment(1_000);
+
+    fn admission(exempt: &[&str]) -> (Admission, Loads) {
+        let loads = Loads::new(1, ADDRESSES_MAX);
+        let limits = AdmissionLimits {
+            exempt: exempt.iter().map(|net| net.parse().unwrap()).collect(),
+            addresses_max: ADDRESSES_MAX,
+            per_address_max: 3,
+            per_address: Allowance { each_ms: 1_000, burst: 9 },
+            overall: Allowance { each_ms: 1, burst: 1_000_000 },
+        };
+        (Admission::new(limits, loads.clone()), loads)
+    }
+
+    /// A connection from `address` comes, and stays if it may.
+    fn comes(
+        (admission, loads): &mut (Admission, Loads),
+        address: &str,
+        now: Moment,
+    ) -> Result<Ticket, CloseReason> {
+        let ticket = admission.admit(address.parse().unwrap(), now)?;
+        loads.came(SHARD, ticket);
+        Ok(ticket)
+    }
+
+    #[test]
+    fn f08_an_address_has_so_many_connections_and_no_more() {
+        let mut all = admission(&[]);
+        let tickets = [(); 3].map(|()| comes(&mut all, "192.0.2.1", START).unwrap());
+        assert_eq!(comes(&mut all, "192.0.2.1", START), Err(CloseReason::AddressFull));
+        assert!(comes(&mut all, "192.0.2.2", START).is_ok(), "somebody else");
+        let mapped = comes(&mut all, "::ffff:192.0.2.1", START);
+        assert_eq!(mapped, Err(CloseReason::AddressFull), "the same, written as IPv6");
+        all.1.went(SHARD, tickets[1]);
+        assert_eq!(comes(&mut all, "192.0.2.1", START), Ok(tickets[0]));
+    }
+
+    #[test]
+    fn f08_an_ipv6_network_of_64_bits_is_one_address() {
+        let mut all = admission(&[]);
+        for host in 1..=3 {
+            comes(&mut all, &format!("2001:db8:0:7::{host}"), START).unwrap();
+        }
+        assert_eq!(comes(&mut all, "2001:db8:0:7:f::1", START), Err(CloseReason::AddressFull));
+        assert!(comes(&mut all, "2001:db8:0:8::1", START).is_ok());
+    }
+
+    #[test]
+    fn f08_an_address_may_come_only_so_often() {
+        let mut all = admission(&[]);
+        let mut come_and_go = |now| {
+            let came = comes(&mut all, "192.0.2.1", now);
+            came.map(|ticket| all.1.went(SHARD, ticket))
+        };
+        let came = (0..100).take_while(|_| come_and_go(START).is_ok()).count();
+        assert_eq!(came, 10, "a burst, and the one that goes over it");
+        assert_eq!(come_and_go(Moment(START.0 + 999)), Err(CloseReason::AddressFast));
+        assert_eq!(come_and_go(Moment(START.0 + 1_000)), Ok(()));
+    }
+
+    #[test]
+    fn exempt_networks_come_as_they_like() {
+        let mut all = admission(&["127.0.0.0/8", "::1/128"]);
+        for address in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            for _ in 0..100 {
+                assert_eq!(comes(&mut all, address, START), Ok(Ticket::EXEMPT));
+            }
+        }
+        assert_eq!(all.1.total(), 400);
+    }
+
+    #[test]
+    fn f08_the_table_is_bounded_whoever_comes() {
+        let mut all = admission(&[]);
+        let stays = comes(&mut all, "192.0.2.1", START).unwrap();
+        for n in 0..200_000_u32 {
+            let address = format!("2001:db8:{:x}:{:x}::1", n >> 16, n & 0xffff);
+            let ticket = comes(&mut all, &address, START).unwrap();
+            assert_ne!(ticket, stays, "who is here is not forgotten");
+            all.1.went(SHARD, ticket);
+            assert!(all.0.by_source.len() <= ADDRESSES_MAX);
+        }
+        assert!(all.0.next as usize <= ADDRESSES_MAX + 1, "tickets are used again");
+    }
+
+    #[test]
+    fn f10_a_herd_is_let_in_at_its_pace() {
+        let (mut admission, _) = admission(&[]);
+        admission.limits.overall = Allowance { each_ms: 2, burst: 100 };
+        let mut now = START;
+        for n in 0..1_000_u32 {
+            now.0 += u64::from(admission.wait_ms(now));
+            admission.admit(IpAddr::from([10, 0, (n >> 8) as u8, n as u8]), now).unwrap();
+        }
+        assert_eq!(now.0 - START.0, (1_000 - 101) * 2);
+    }
+}
