@@ -88,6 +88,8 @@ impl Core {
         #[cfg(test)]
         self.outgoing.journal.push(Entry::Entered(room.key.clone(), session, seq));
         let room = room.name.clone();
+        // Somebody has to be the first in the lobby.
+        let founded = founded && room != self.lobby;
         let entered = ShardMsg::RoomEntered { room, session, who, seq, announced, founded };
         self.send(session.shard, entered, now);
     }

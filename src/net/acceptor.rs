@@ -24,9 +24,10 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// How long a peer may leave unacknowledged what it was sent. The probes above are for connections
 /// on which nothing waits, this is for those on which something does: neither finds both.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
-/// Bytes that the kernel takes for a client ahead of what the network can carry: enough for the
-/// largest batch, and little enough that clients who do not read are soon known.
-const UNSENT_BYTES_MAX: u32 = 128 << 10;
+/// Bytes that the kernel takes for a client ahead of what the network can carry: enough to keep it
+/// busy, and little enough that it is soon known who does not read. Half of it has to go before it
+/// takes more, so this is also what decides how slow is too slow.
+const UNSENT_BYTES_MAX: u32 = 32 << 10;
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const WARN_EVERY: Duration = Duration::from_secs(1);

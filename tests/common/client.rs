@@ -1,7 +1,7 @@
 //! A client that speaks lines and knows what it has heard.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -52,9 +52,21 @@ impl Client {
     /// Connects with a receive buffer that does not grow, and reads nothing: what such a client
     /// leaves unread soon waits in the server, not in its own system.
     pub fn connect_narrowly(server: &Server) -> Self {
+        Self::connect_with(server, |socket| socket.set_recv_buffer_size(RECEIVE_BYTES_NARROW))
+    }
+
+    /// Connects from 127.0.0.`host`, which is another address to the server for each `host`.
+    pub fn connect_from(server: &Server, host: u8) -> Self {
+        Self::connect_with(server, |socket| socket.bind(SocketAddr::from(([127, 0, 0, host], 0))))
+    }
+
+    fn connect_with(
+        server: &Server,
+        prepare: impl FnOnce(&TcpSocket) -> std::io::Result<()>,
+    ) -> Self {
         let connect = async {
             let socket = TcpSocket::new_v4()?;
-            socket.set_recv_buffer_size(RECEIVE_BYTES_NARROW)?;
+            prepare(&socket)?;
             socket.connect(server.addr).await?.into_std()
         };
         let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
@@ -154,6 +166,21 @@ impl Client {
     pub fn half_close(&mut self) {
         self.note('>', "(end of input)");
         self.stream.shutdown(Shutdown::Write).expect("the connection is open");
+    }
+
+    /// Is gone without a word, and without having read what it was sent.
+    pub fn vanish(self) {
+        // Closing with a linger time of nothing resets the connection.
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("an option of our own socket");
+    }
+
+    /// Reads some bytes, which are not looked at; nothing at the end of the connection, however it
+    /// comes.
+    pub fn read_blindly(&mut self, bytes_max: usize) -> usize {
+        let mut bytes = vec![0; bytes_max];
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
+        self.stream.read(&mut bytes).unwrap_or(0)
     }
 
     /// Sends a line and reads the next one, which must be its answer.

@@ -70,7 +70,7 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             put(out, format_args!("Server is very busy and dropped {count} messages, sorry!\n"))
         }
         Reply::Idle(seconds) => {
-            put(out, format_args!("You have been silent for {seconds} seconds, bye!\n"));
+            put(out, format_args!("You have said nothing for {seconds} s, bye!\n"));
         }
         Reply::Farewell => line(out, &["Server is shutting down, bye!"]),
         Reply::TurnedAway(reason) => line(out, &[why_turned_away(reason)]),

@@ -1,0 +1,243 @@
+//! What somebody from the open internet can do: connect, ask, flood, not read, say nothing. Each
+//! costs only themselves.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Client, Server, eventually, expect_quiet, introduced, people};
+
+/// Nobody is exempt, and connecting is not what the test is about.
+const STRICT: [&str; 4] = ["--exempt", "none", "--address-connects-per-minute", "60000"];
+
+const FULL: &str = "There are too many connections from your address, please close one first";
+const FAST: &str = "Your address has connected too often, please try again in a minute";
+
+fn start(shards: usize, flags: &[&str]) -> Server {
+    Server::start(shards, &[&STRICT[..], flags].concat())
+}
+
+/// Whether a client from 127.0.0.`host` is let in; if not, it must be told `why`.
+fn enter(server: &Server, host: u8, why: &str) -> Option<Client> {
+    let mut client = Client::connect_from(server, host);
+    match client.read_line() {
+        line if line == "Server commands" => Some(client),
+        line => {
+            assert_eq!(line, why);
+            client.closed();
+            None
+        }
+    }
+}
+
+#[test]
+fn f08_an_address_has_so_many_connections_and_no_more() {
+    for shards in [1, 2] {
+        let server = start(shards, &["--address-connections-max", "5"]);
+        let mut inside: Vec<Client> = (0..5).filter_map(|_| enter(&server, 2, FULL)).collect();
+        assert_eq!(inside.len(), 5);
+        for _ in 0..20 {
+            assert!(enter(&server, 2, FULL).is_none());
+        }
+        assert!(enter(&server, 3, FULL).is_some(), "another address");
+        inside.pop();
+        eventually("a place is free", || enter(&server, 2, FULL).is_some());
+        let mut witness = inside.pop().expect("four are left");
+        witness.send("/nonsense");
+        witness.skip_to("Unrecognized command /nonsense, try /help");
+    }
+}
+
+#[test]
+fn f08_an_address_may_come_only_so_often() {
+    let flags = ["--exempt", "127.0.0.7,::1", "--address-connects-per-minute", "2"];
+    let server = Server::start(2, &flags);
+    let came = (0..50).filter(|_| enter(&server, 2, FAST).is_some()).count();
+    assert_eq!(came, 5, "twice as often as in a minute, and the one that goes over it");
+    assert!(enter(&server, 3, FAST).is_some(), "another address");
+    assert!((0..50).all(|_| enter(&server, 7, FAST).is_some()), "exempt");
+}
+
+#[test]
+fn f10_a_herd_is_let_in_at_a_pace_and_nobody_is_refused() {
+    const HERD: u8 = 60;
+    let server = start(2, &["--connects-per-second", "25"]);
+    let started = Instant::now();
+    let mut herd: Vec<Client> =
+        (1..=HERD).map(|host| Client::connect_from(&server, host)).collect();
+    herd.iter_mut().for_each(|client| drop(client.expect_help_and_name()));
+    let took = started.elapsed();
+    // A batch may be accepted before it is counted.
+    assert!(took > Duration::from_millis(60 * (60 - 25 - 32)), "{took:?}");
+}
+
+#[test]
+fn f23_a_flood_is_read_slowly_and_nothing_of_it_is_lost() {
+    const FLOOD: usize = 600;
+    for shards in [1, 2] {
+        let flags = ["--messages-per-second", "200", "--messages-burst", "20"];
+        let server = start(shards, &flags);
+        let [mut witness, mut flooder] = people(&server, ["witness", "flooder"]);
+        let lines: Vec<String> = (0..FLOOD).map(|n| n.to_string()).collect();
+        let started = Instant::now();
+        flooder.send_bytes(format!("{}\n", lines.join("\n")).as_bytes());
+        witness.expect("flooder: 0");
+        let mine = witness.say_something();
+        let before = witness.skip_to(&mine).len();
+        assert!(before < FLOOD / 2, "the witness had to wait for {before} messages of the flood");
+        for line in &lines[before + 1..] {
+            witness.expect(&format!("flooder: {line}"));
+        }
+        let least = Duration::from_millis(5 * (FLOOD as u64 - 20 - 20));
+        assert!(started.elapsed() > least, "{FLOOD} messages in {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn f23_whoever_is_gone_is_gone_at_once_however_much_they_have_sent() {
+    for shards in [1, 2] {
+        let server = start(shards, &["--messages-per-second", "5", "--messages-burst", "20"]);
+        let [mut witness, mut flooder] = people(&server, ["witness", "flooder"]);
+        let lines: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+        flooder.send_bytes(format!("{}\n", lines.join("\n")).as_bytes());
+        witness.expect("flooder: 0");
+        flooder.vanish();
+        // To be read at this pace the flood would take minutes.
+        let before = witness.skip_to("flooder left").len();
+        assert!(before < 100, "{before} messages of somebody who is gone");
+    }
+}
+
+#[test]
+fn f24_long_answers_cost_more_than_messages() {
+    const LISTS: u64 = 30;
+    let server = start(2, &["--messages-per-second", "100", "--messages-burst", "20"]);
+    let [mut witness, mut asker] = people(&server, ["witness", "asker"]);
+    let started = Instant::now();
+    asker.send_bytes("/rooms\n".repeat(LISTS as usize).as_bytes());
+    for _ in 0..LISTS {
+        asker.expect("Rooms - main (2)");
+    }
+    let least = Duration::from_millis(10 * (10 * LISTS - 20 - 20));
+    assert!(started.elapsed() > least, "{LISTS} lists in {:?}", started.elapsed());
+    expect_quiet([&mut witness, &mut asker]);
+}
+
+#[test]
+fn f27_rooms_are_made_at_a_pace() {
+    for shards in [1, 2] {
+        let flags = ["--rooms-per-minute", "3", "--messages-burst", "1000"];
+        let server = start(shards, &flags);
+        let mut founder = Client::greeted(&server);
+        for room in ["r1", "r2", "r3", "r4"] {
+            founder.send(&format!("/join {room}"));
+            founder.skip_to(&format!("You joined {room}"));
+        }
+        founder.send("/join r5");
+        founder.skip_to("Room r5 is not there to join: you make rooms too quickly, wait a little");
+        founder.expect("You joined main");
+        let mut host = Client::greeted(&server);
+        host.send("/join r5");
+        host.skip_to("You joined r5");
+        founder.send("/join r5");
+        founder.skip_to("You joined r5");
+    }
+}
+
+#[test]
+fn f27_there_are_so_many_rooms_and_no_more() {
+    let server = Server::start(1, &["--rooms-max", "3"]);
+    let mut founders: Vec<Client> = (0..4).map(|_| Client::greeted(&server)).collect();
+    for (client, room) in founders.iter_mut().zip(["r1", "r2"]) {
+        client.go(room);
+    }
+    founders[3].send("/join r3");
+    founders[3]
+        .skip_to("Room r3 is not there to join: the server has as many rooms as it can have");
+    founders[3].expect("You joined main");
+    founders[3].go("r2");
+    // Rooms that nobody is in are gone.
+    founders[0].go("r3");
+}
+
+/// Has `talker` say a hundred long lines, which `others` read, and returns who has left meanwhile.
+fn talk<const N: usize>(talker: &mut Client, others: [&mut Client; N]) -> Vec<String> {
+    let text = "x".repeat(390);
+    talker.send_bytes(format!("{text}\n").repeat(100).as_bytes());
+    let line = format!("{}: {text}", talker.name());
+    let mut left = vec![];
+    for client in [talker].into_iter().chain(others) {
+        for _ in 0..100 {
+            left.extend(client.skip_to(&line));
+        }
+    }
+    left
+}
+
+#[test]
+fn f21_who_never_reads_is_sent_away_and_others_lose_nothing() {
+    for shards in [1, 2] {
+        let server = Server::start(shards, &["--stall-seconds", "1"]);
+        let mut readers = people(&server, ["talker", "witness"]);
+        let _sloth = introduced(Client::connect_narrowly(&server), "sloth", &mut readers);
+        let [mut talker, mut witness] = readers;
+        eventually("the sloth is sent away", || !talk(&mut talker, [&mut witness]).is_empty());
+        // Whoever it was that was told first, both are told.
+        expect_quiet([&mut talker, &mut witness]);
+        assert_eq!(server.stop().0, Some(0));
+        assert!(server.stderr.all().iter().any(|line| line.contains("closed_slow=1")));
+    }
+}
+
+#[test]
+fn f22_who_reads_a_trickle_is_sent_away_and_who_reads_on_is_not() {
+    let server = Server::start(2, &["--stall-seconds", "1", "--feed-bytes-max", "65536"]);
+    let mut talkers = people(&server, ["talker"]);
+    let mut paced = |name: &str, bytes: usize| {
+        let mut client = introduced(Client::connect_narrowly(&server), name, &mut talkers);
+        let over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) && client.read_blindly(bytes) > 0 {
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        (thread, stop)
+    };
+    // Both are behind all the time; one reads ten bytes a second, the other some 160 000.
+    let readers = [paced("reader", 16 << 10), paced("trickler", 1)];
+    let [mut talker] = talkers;
+    let started = Instant::now();
+    let mut left = vec![];
+    while started.elapsed() < Duration::from_secs(5) {
+        left.extend(talk(&mut talker, []));
+    }
+    assert_eq!(left, ["trickler left"]);
+    for (thread, stop) in readers {
+        stop.store(true, Ordering::Relaxed);
+        thread.join().expect("a reader does not fail");
+    }
+}
+
+#[test]
+fn f01_who_says_nothing_is_sent_away_if_the_operator_wants_that() {
+    for shards in [1, 2] {
+        let server = Server::start(shards, &["--idle-seconds", "1"]);
+        let mut talker = Client::greeted(&server);
+        let mut lurker = Client::connect(&server);
+        lurker.expect_help_and_name();
+        let started = Instant::now();
+        let mut lurker_left = false;
+        while started.elapsed() < Duration::from_secs(3) {
+            let line = talker.say_something();
+            lurker_left |= talker.skip_to(&line).iter().any(|line| line.ends_with(" left"));
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(lurker_left);
+        lurker.skip_to("You have said nothing for 1 s, bye!");
+        lurker.closed();
+    }
+}
