@@ -8,6 +8,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Parser, ValueEnum};
 use ipnet::IpNet;
 
+use crate::machine::Machine;
 use crate::model::{Allowance, Limits};
 use crate::net::AdmissionLimits;
 
@@ -123,6 +124,11 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_FEED_MESSAGES_MAX", value_name = "64..", default_value_t = 16_384)]
     #[arg(value_parser = clap::value_parser!(u32).range(64..), help_heading = "Memory")]
     pub feed_messages_max: u32,
+    /// Bytes that all clients and rooms may take, such as 512M or 2G: from 80 % of it nobody new is
+    /// let in, from 90 % on those go first who hold most [default: half of what there is].
+    #[arg(long, env = "HUBBUB_MEMORY_MAX", value_name = "16M..", value_parser = parse_bytes)]
+    #[arg(help_heading = "Memory")]
+    pub memory_max: Option<u64>,
     /// Bytes of replies a client may leave unread before its own input is left unread.
     #[arg(long, env = "HUBBUB_OUTBOX_BYTES_MAX", value_name = "4096..", default_value_t = 65_536)]
     #[arg(value_parser = clap::value_parser!(u32).range(4096..), help_heading = "Memory")]
@@ -168,15 +174,6 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// What this machine has to offer.
-#[derive(Clone, Copy, Debug)]
-pub struct Machine {
-    /// Cores this process may run on.
-    pub cores: u16,
-    /// Descriptors this process may have.
-    pub descriptors_max: u64,
-}
-
 /// What an entry of `--exempt` stands for: a network, or none.
 #[derive(Clone, Debug)]
 pub struct Networks(Vec<IpNet>);
@@ -189,6 +186,29 @@ fn parse_networks(text: &str) -> Result<Networks, String> {
     network.map(|network| Networks(vec![network])).map_err(|_| {
         "not a network or an address, such as 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32".to_owned()
     })
+}
+
+/// Least memory that clients and rooms can do with.
+const MEMORY_BYTES_MIN: u64 = 16 << 20;
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(digits) => (digits, text.chars().last()),
+        None => (text, None),
+    };
+    let shift = unit.map_or(0, |unit| "KMG".find(unit).map_or(0, |place| 10 * (place + 1)));
+    let bytes = digits.parse::<u64>().ok().and_then(|it| it.checked_mul(1 << shift));
+    match bytes {
+        Some(bytes) if bytes >= MEMORY_BYTES_MIN => Ok(bytes),
+        Some(_) => Err("less than 16M".to_owned()),
+        None => Err("not a number of bytes, such as 512M or 2G".to_owned()),
+    }
+}
+
+/// Memory for clients and rooms if nobody says how much: the other half is for their sockets in the
+/// kernel, and for everything else.
+fn half_of(machine: Machine) -> u64 {
+    machine.memory_bytes.map_or(u64::MAX, |bytes| (bytes / 2).max(MEMORY_BYTES_MIN))
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
@@ -209,6 +229,7 @@ impl Config {
             announce_max: args.announce_max,
             feed_bytes_max: args.feed_bytes_max as usize,
             feed_messages_max: args.feed_messages_max as usize,
+            memory_bytes_max: args.memory_max.unwrap_or(half_of(machine)),
             outbox_bytes_max: args.outbox_bytes_max as usize,
             idle_wait_max: args.idle_seconds.map(Duration::from_secs),
             stall_wait_max: Duration::from_secs(args.stall_seconds),
@@ -284,7 +305,7 @@ fn connections_max(asked: Option<u32>, shards: u16, machine: Machine) -> Result<
 mod tests {
     use super::*;
 
-    const MACHINE: Machine = Machine { cores: 2, descriptors_max: 1024 };
+    const MACHINE: Machine = Machine { cores: 2, descriptors_max: 1024, memory_bytes: None };
 
     fn config(flags: &[&str]) -> Result<Config, String> {
         let flags = ["hubbub"].iter().chain(flags);
@@ -307,6 +328,17 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_half_of_what_there_is_or_what_is_asked_for() {
+        let args = |flags: &[&str]| Args::try_parse_from(["hubbub"].iter().chain(flags)).unwrap();
+        let machine = Machine { memory_bytes: Some(1 << 30), ..MACHINE };
+        let max = |flags| Config::new(&args(flags), machine).unwrap().limits.memory_bytes_max;
+        assert_eq!(max(&[]), 512 << 20);
+        assert_eq!(max(&["--memory-max", "16M"]), 16 << 20);
+        assert_eq!(max(&["--memory-max", "3G"]), 3 << 30);
+        assert_eq!(max(&["--memory-max", "16777216"]), 16 << 20);
+    }
+
+    #[test]
     fn addresses_may_be_written_with_brackets() {
         assert_eq!(config(&["-i", "[::]", "-p", "0"]).unwrap().address.to_string(), "[::]:0");
         assert_eq!(config(&["-i", "::1"]).unwrap().address.to_string(), "[::1]:42069");
@@ -325,6 +357,9 @@ mod tests {
                 &["--message-chars-max", "16384"],
                 &["--feed-bytes-max", "--message-chars-max", "1049088"],
             ),
+            (&["--memory-max", "12M"], &["--memory-max", "16M"]),
+            (&["--memory-max", "lots"], &["--memory-max", "512M"]),
+            (&["--exempt", "home"], &["--exempt", "10.0.0.0/8"]),
             (&["--log-format", "xml"], &["--log-format", "text", "json"]),
         ] {
             let error = config(flags).unwrap_err();

@@ -14,6 +14,8 @@ pub mod net;
 
 pub mod shard;
 
+pub mod machine;
+
 pub mod config;
 pub mod server;
 

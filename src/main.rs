@@ -5,12 +5,11 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 
 use clap::Parser;
-use hubbub::config::{Args, Config, LogFormat, Machine};
+use hubbub::config::{Args, Config, LogFormat};
+use hubbub::machine::Machine;
 use hubbub::server::{self, End, cores_of_shards};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -19,11 +18,7 @@ const EXIT_UNUSABLE_ARGUMENTS: u8 = 2;
 fn main() -> ExitCode {
     let args = Args::parse();
     start_log(args.log_format);
-    let machine = Machine {
-        cores: available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(u16::MAX)),
-        descriptors_max: raise_descriptor_limit(),
-    };
-    let config = match Config::new(&args, machine) {
+    let config = match Config::new(&args, Machine::look()) {
         Ok(config) => config,
         Err(sentence) => return fail(&sentence, EXIT_UNUSABLE_ARGUMENTS),
     };
@@ -55,14 +50,6 @@ fn start_log(format: LogFormat) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-}
-
-/// Raises the descriptor limit as far as it goes; the limit.
-fn raise_descriptor_limit() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
-    now.current.unwrap_or(u64::MAX)
 }
 
 fn fail(sentence: &str, code: u8) -> ExitCode {
@@ -107,6 +94,14 @@ fn banner(version: &str, config: &Config, address: SocketAddr) -> String {
         config.descriptors_max,
         limits.message_chars_max,
         limits.feed_bytes_max >> 10
+    );
+    let exempt: Vec<String> = config.admission.exempt.iter().map(ToString::to_string).collect();
+    let but =
+        if exempt.is_empty() { String::new() } else { format!(", but {}", exempt.join(", ")) };
+    let _ = writeln!(
+        text,
+        "  held to  {} clients an address, a message each {} ms{but}",
+        config.admission.per_address_max, limits.allowance.each_ms
     );
     let _ = writeln!(text, "  connect  nc {host} {}", address.port());
     let _ = writeln!(text, "  stop     Ctrl-C, or kill -TERM {}", std::process::id());

@@ -17,6 +17,8 @@ pub struct CoreCounters {
     pub deliveries: u64,
     /// Events members were told they missed, once for each member.
     pub missed: u64,
+    /// Bytes of memory given back because the server was short of it.
+    pub relieved: u64,
     /// Times a session's input was left unread because it asked for too much.
     pub rests: u64,
 }
@@ -67,6 +69,7 @@ impl fmt::Display for Snapshot {
         let Self { core, mesh, net, turns, pauses } = self;
         write!(f, "turns={turns} pauses={pauses} opened={} said={}", core.opened, core.said)?;
         write!(f, " deliveries={} missed={} rests={}", core.deliveries, core.missed, core.rests)?;
+        write!(f, " relieved={}", core.relieved)?;
         write!(f, " writes={} bytes_written={}", net.writes, net.bytes_written)?;
         write!(f, " reads={} bytes_read={}", net.reads, net.bytes_read)?;
         write!(f, " parcels={} messages={}", mesh.parcels, mesh.messages)?;

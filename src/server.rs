@@ -19,10 +19,10 @@ use crate::config::Config;
 use crate::core::placement::least_loaded;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
-use crate::model::{CloseReason, Moment, Reply, ShardId};
+use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
 use crate::net::{Acceptor, Admission, Arrival, Loads, refuse};
 use crate::proto::Wire;
-use crate::shard::{Parts, Shard};
+use crate::shard::{Parts, Shard, is_short};
 
 /// How often it is told that clients are turned away, at most.
 const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
@@ -51,6 +51,7 @@ struct Server {
     farewells: mpsc::UnboundedReceiver<Farewell>,
     /// Shards that have not ended.
     running: u16,
+    memory_bytes_max: u64,
     admission: Admission,
     started: Instant,
     /// Connections turned away, and when that was last told, by [`CloseReason::index`].
@@ -112,6 +113,7 @@ impl Server {
             drain_wait_max: config.drain_wait_max,
             farewells,
             running: config.shards,
+            memory_bytes_max: config.limits.memory_bytes_max,
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
@@ -148,10 +150,7 @@ impl Server {
         let mut batches: Vec<Vec<_>> = self.addresses.iter().map(|_| vec![]).collect();
         let now = self.now();
         for (stream, from) in arrivals {
-            let full = self.loads.total() >= self.connections_max;
-            let admitted =
-                if full { Err(CloseReason::Full) } else { self.admission.admit(from.ip(), now) };
-            match admitted {
+            match self.admit(from, now) {
                 Ok(ticket) => {
                     let shard = least_loaded(self.loads.each());
                     self.loads.came(shard, ticket);
@@ -164,6 +163,16 @@ impl Server {
             if !batch.is_empty() {
                 address.send(Mail::Connections(batch));
             }
+        }
+    }
+
+    fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
+        if self.loads.total() >= self.connections_max {
+            Err(CloseReason::Full)
+        } else if is_short(self.loads.held_bytes(), self.memory_bytes_max) {
+            Err(CloseReason::Memory)
+        } else {
+            self.admission.admit(from.ip(), now)
         }
     }
 

@@ -1,6 +1,7 @@
 //! Layer 4: one shard at work. The only place where core, mesh and net meet; the loop below is the
 //! whole of it.
 
+mod account;
 mod coalescing;
 
 use std::collections::VecDeque;
@@ -24,6 +25,8 @@ use crate::metrics::{MeshCounters, Snapshot};
 use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot, Ticket};
 use crate::net::{Connections, Loads, Received};
 use crate::proto::Wire;
+use account::Account;
+pub use account::is_short;
 use coalescing::Coalescing;
 
 /// Messages and new connections handled before clients get a turn.
@@ -51,6 +54,7 @@ pub struct Shard {
     started: Instant,
     deadline: Pin<Box<Sleep>>,
     coalescing: Coalescing,
+    account: Account,
     mesh_counters: MeshCounters,
     turns: u64,
     pauses: u64,
@@ -86,6 +90,7 @@ impl Shard {
         Ok(Self {
             id,
             core: Core::new(id, shards, limits.clone(), seed),
+            account: Account::new(id, limits.memory_bytes_max, loads.clone()),
             connections: Connections::new(id, limits, loads)?,
             mailbox,
             addresses,
@@ -122,6 +127,7 @@ impl Shard {
                 continue;
             }
             self.core.flush(&mut Sockets(&mut self.connections), now);
+            self.settle_account(now);
             self.close_ended(now);
             if self.is_done() {
                 return Ok(self.snapshot());
@@ -302,6 +308,16 @@ impl Shard {
     fn close_ended(&mut self, now: Moment) {
         while let Some((slot, reason)) = self.core.poll_closed() {
             self.connections.close(slot, reason, now);
+        }
+    }
+
+    /// Tells what is held, and gives back some of it if all shards together hold too much.
+    fn settle_account(&mut self, now: Moment) {
+        let held = self.core.held_bytes() + self.connections.tail_bytes();
+        let too_much = self.account.settle(held as u64);
+        if too_much > 0 {
+            warn!(shard = %self.id, held, too_much, "short of memory, the largest holders go first");
+            self.core.relieve(usize::try_from(too_much).unwrap_or(usize::MAX), now);
         }
     }
 

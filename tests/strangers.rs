@@ -223,6 +223,43 @@ fn f22_who_reads_a_trickle_is_sent_away_and_who_reads_on_is_not() {
 }
 
 #[test]
+fn f32_short_of_memory_nobody_new_comes_in_and_the_largest_holders_go_first() {
+    const ROOMS: usize = 20;
+    const SHORT: &str = "Server is short of memory, please try again later";
+    // More than fills a room's feed, and what the system takes for somebody who does not read.
+    const BLOCKS: usize = 40;
+    for shards in [1, 2] {
+        let server = Server::start(shards, &["--memory-max", "16M"]);
+        let mut pairs: Vec<[Client; 2]> = (0..ROOMS)
+            .map(|room| {
+                let mut pair = [Client::greeted(&server), Client::connect_narrowly(&server)];
+                pair[1].expect_help_and_name();
+                pair.iter_mut().for_each(|client| client.go(&format!("room{room}")));
+                pair[0].skip_to(&format!("{} joined", pair[1].name().to_owned()));
+                pair
+            })
+            .collect();
+        let mut turned_away = 0;
+        for [talker, _sloth] in &mut pairs {
+            for _ in 0..BLOCKS {
+                talk(talker, []);
+            }
+            turned_away += usize::from(enter(&server, 1, SHORT).is_none());
+        }
+        assert!((1..ROOMS).contains(&turned_away), "{turned_away} of {ROOMS} turned away");
+        // Whoever behaves has lost nothing, and whoever was slow is still here.
+        pairs.iter_mut().for_each(|[talker, _sloth]| expect_quiet([talker]));
+        drop(pairs);
+        eventually("there is room again", || enter(&server, 1, SHORT).is_some());
+        assert_eq!(server.stop().0, Some(0));
+        let log = server.stderr.all().join("\n");
+        assert!(log.contains("closed_memory=0"), "{log}");
+        let relieved = log.split("relieved=").skip(1).any(|rest| !rest.starts_with('0'));
+        assert!(relieved, "20 rooms took 16 MiB and nothing was given back: {log}");
+    }
+}
+
+#[test]
 fn f01_who_says_nothing_is_sent_away_if_the_operator_wants_that() {
     for shards in [1, 2] {
         let server = Server::start(shards, &["--idle-seconds", "1"]);

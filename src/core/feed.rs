@@ -175,6 +175,17 @@ impl Feed {
         }
     }
 
+    /// Nobody reads it any more: hands its memory on.
+    pub fn discard(&mut self, spares: &mut Spares) {
+        self.log.release(spares);
+    }
+
+    /// Gives back most of the memory, at the price that whoever is behind misses more; how much it
+    /// was.
+    pub fn shed(&mut self, spares: &mut Spares) -> usize {
+        self.log.shed(spares)
+    }
+
     /// Serves the next `members_max` members that are not held: one write each, of all they have
     /// not read.
     #[inline]

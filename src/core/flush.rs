@@ -81,7 +81,9 @@ impl Core {
         match trouble {
             Trouble::Blocked(slot, rest) => {
                 if !rest.is_empty() {
+                    let before = self.sessions.owed(slot);
                     self.sessions[slot].outbox.get_or_insert_default().push_front(&rest);
+                    self.sessions.recount(slot, before);
                 }
                 self.block(slot, now);
             }
@@ -117,6 +119,7 @@ impl Core {
     /// Serves one session apart from its feeds: private replies and feeds in the order in which
     /// they came about, as one write.
     fn flush_session(&mut self, slot: Slot, sink: &mut impl Sink, now: Moment) {
+        let before = self.sessions.owed(slot);
         self.tell_missed(slot);
         let (parts, whole) = plan(&self.sessions[slot], &self.rooms);
         let taken = {
@@ -129,7 +132,9 @@ impl Core {
             }
         };
         self.laggards.took(self.sessions.id(slot), taken);
-        if !self.settle_parts(slot, &parts, taken) {
+        let all = self.settle_parts(slot, &parts, taken);
+        self.sessions.recount(slot, before);
+        if !all {
             self.block(slot, now);
         } else if whole {
             self.finish_session(slot, now);

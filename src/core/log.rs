@@ -16,11 +16,13 @@ const INDEX_BYTES_PER_FRAME: usize = 2 * size_of::<u64>();
 /// waits for the allocator.
 const SPARES_BYTES_MAX: usize = 8 << 20;
 
-/// Buffers of logs that have become empty, for those that will need one next.
+/// Buffers of logs that have become empty, for those that will need one next; and the account of
+/// what all logs hold.
 #[derive(Debug, Default)]
 pub struct Spares {
     frames: Vec<Frames>,
     bytes: usize,
+    held_bytes: usize,
 }
 
 /// Frames end to end, and where each ends.
@@ -117,6 +119,7 @@ impl Log {
         if self.frames.bytes.capacity() == 0 {
             self.frames = spares.take();
         }
+        let before = self.frames.held_bytes();
         let shares = Shares::of(limits);
         self.make_room(&shares);
         render(&mut self.frames.bytes);
@@ -127,6 +130,7 @@ impl Log {
         while over(&self.frames) && self.frames.ends.len() > 1 {
             self.evict(&shares);
         }
+        spares.held_bytes += self.frames.held_bytes() - before;
     }
 
     /// Sees that the buffer does not grow by doubling past its share.
@@ -191,6 +195,23 @@ impl Log {
         &self.frames.bytes[stop.rest.clone()]
     }
 
+    /// Evicts three quarters of the frames, the oldest, and gives back the memory; how much it was.
+    pub fn shed(&mut self, spares: &mut Spares) -> usize {
+        let before = self.frames.held_bytes();
+        for _ in 0..self.frames.ends.len() / 4 * 3 {
+            self.start = self.frames.ends.pop_front().expect("a quarter of them is left");
+            self.first += 1;
+        }
+        let dead = self.index(self.start);
+        self.frames.bytes.drain(..dead);
+        self.base = self.start;
+        self.frames.bytes.shrink_to_fit();
+        self.frames.ends.shrink_to_fit();
+        let freed = before - self.frames.held_bytes();
+        spares.held_bytes -= freed;
+        freed
+    }
+
     /// Forgets all frames, which everyone has read, and hands the memory on.
     #[inline]
     pub fn release(&mut self, spares: &mut Spares) {
@@ -201,6 +222,26 @@ impl Log {
 }
 
 impl Spares {
+    /// Bytes of memory that all logs hold, and that are kept for the next.
+    #[inline]
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Bytes of memory kept for the next logs.
+    #[cfg(test)]
+    pub(crate) fn spare_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives back what is kept for the next logs; how much it was.
+    pub fn shed(&mut self) -> usize {
+        self.frames.clear();
+        self.held_bytes -= self.bytes;
+        std::mem::take(&mut self.bytes)
+    }
+
     #[inline]
     fn take(&mut self) -> Frames {
         let frames = self.frames.pop().unwrap_or_default();
@@ -216,6 +257,8 @@ impl Spares {
             frames.ends.clear();
             self.bytes += bytes;
             self.frames.push(frames);
+        } else {
+            self.held_bytes -= bytes;
         }
     }
 }

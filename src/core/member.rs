@@ -118,6 +118,7 @@ impl Core {
     /// Moves what the session in `slot` has not read of a room to its outbox, because it is about
     /// to leave.
     fn keep_backlog(&mut self, slot: Slot, index: RoomIndex) {
+        let before = self.sessions.owed(slot);
         let session = &mut self.sessions[slot];
         let member = session.membership(index).expect("a room it is in").index;
         let feed = self.rooms[index].feed_mut(session.wire);
@@ -137,7 +138,9 @@ impl Core {
             outbox.insert_missed(index, cursor, wire, kept_from - cursor);
         }
         outbox.adopt(index, kept_from, log);
-        if !outbox.is_empty() {
+        let is_owed = !outbox.is_empty();
+        self.sessions.recount(slot, before);
+        if is_owed {
             self.sessions.hold(&mut self.rooms, slot);
             self.sessions.enqueue(slot);
         }

@@ -17,6 +17,7 @@ pub(crate) mod journal;
 pub mod laggards;
 pub mod log;
 mod member;
+mod memory;
 pub mod names;
 pub mod outbox;
 pub mod placement;

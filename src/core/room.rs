@@ -161,7 +161,13 @@ impl Rooms {
     /// not at home here.
     pub fn tidy(&mut self, index: RoomIndex) {
         let room = &mut self.table[index as usize];
-        room.feeds.retain(|f| !f.members().is_empty());
+        room.feeds.retain(|feed| {
+            let is_read = !feed.members().is_empty();
+            if !is_read {
+                feed.discard(&mut self.spares);
+            }
+            is_read
+        });
         if room.feeds.is_empty() && std::mem::take(&mut room.pressed) {
             self.pressed -= 1;
         }
@@ -230,6 +236,37 @@ impl Rooms {
         let feed = self.table[index as usize].feed_mut(wire);
         feed.release(member);
         feed.settle(&mut self.spares);
+    }
+
+    /// Bytes of memory that feeds hold.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.spares.held_bytes()
+    }
+
+    /// Bytes of memory kept for the next feeds.
+    #[cfg(test)]
+    pub(crate) fn spare_bytes(&self) -> usize {
+        self.spares.spare_bytes()
+    }
+
+    /// What the feeds of each room hold that hold anything, in bytes.
+    pub fn holders(&self) -> impl Iterator<Item = (usize, RoomIndex)> {
+        let held = |room: &Room| room.feeds.iter().map(|feed| feed.log().held_bytes()).sum();
+        let all = self.table.iter().map(move |(index, room)| (held(room), index as RoomIndex));
+        all.filter(|&(bytes, _)| bytes > 0)
+    }
+
+    /// Gives back what is kept for the next feeds; how much it was, in bytes.
+    pub fn shed_spares(&mut self) -> usize {
+        self.spares.shed()
+    }
+
+    /// Gives back most of what the feeds of the room at `index` hold; how much it was, in bytes.
+    pub fn shed(&mut self, index: RoomIndex) -> usize {
+        // It may have ended with a member who was sent away.
+        let Some(room) = self.table.get_mut(index as usize) else { return 0 };
+        room.feeds.iter_mut().map(|feed| feed.shed(&mut self.spares)).sum()
     }
 
     /// The room at `index`, if there is one.

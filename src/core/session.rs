@@ -113,6 +113,8 @@ pub struct Sessions {
     shard: ShardId,
     table: Slab<Session>,
     generations: u32,
+    /// Bytes that are in all outboxes.
+    owed_bytes: usize,
     /// Sessions to be served apart from their feeds.
     pub queue: VecDeque<Slot>,
 }
@@ -121,7 +123,7 @@ impl Sessions {
     /// None yet, on `shard`.
     #[must_use]
     pub fn new(shard: ShardId) -> Self {
-        Self { shard, table: Slab::new(), generations: 0, queue: VecDeque::new() }
+        Self { shard, table: Slab::new(), generations: 0, owed_bytes: 0, queue: VecDeque::new() }
     }
 
     /// Adds a session that is in no room.
@@ -147,6 +149,7 @@ impl Sessions {
 
     /// Forgets the session in `slot`.
     pub fn remove(&mut self, slot: Slot) -> Session {
+        self.owed_bytes -= self.owed(slot);
         self.table.remove(slot as usize)
     }
 
@@ -179,6 +182,25 @@ impl Sessions {
         self.table.len()
     }
 
+    /// Bytes of private replies that all sessions are owed.
+    #[must_use]
+    pub fn owed_bytes(&self) -> usize {
+        self.owed_bytes
+    }
+
+    /// Bytes of private replies that the session in `slot` is owed.
+    #[inline]
+    #[must_use]
+    pub fn owed(&self, slot: Slot) -> usize {
+        self[slot].outbox.as_ref().map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Has the account follow what the session in `slot` is owed, which was `before`.
+    #[inline]
+    pub fn recount(&mut self, slot: Slot, before: usize) {
+        self.owed_bytes = self.owed_bytes + self.owed(slot) - before;
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -188,6 +210,7 @@ impl Sessions {
     /// Tells the session in `slot` something, in order with what its current room has told it up to
     /// now.
     pub fn reply(&mut self, rooms: &mut Rooms, slot: Slot, reply: &Reply<'_>) {
+        let before = self.owed(slot);
         let session = &mut self[slot];
         let wire = session.wire;
         let place = |m: &Membership| {
@@ -196,6 +219,7 @@ impl Sessions {
         };
         let places = session.rooms.iter().map(place).collect();
         session.outbox.get_or_insert_default().push_reply(places, wire, reply);
+        self.recount(slot, before);
         self.hold(rooms, slot);
         self.enqueue(slot);
     }

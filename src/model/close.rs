@@ -15,6 +15,9 @@ pub enum CloseReason {
     Idle,
     /// The client did not read what it was sent.
     Slow,
+    /// It held much memory when the server was short of it; or the connection was turned away for
+    /// that reason.
+    Memory,
     /// The server goes down.
     Drain,
     /// The server had as many clients as it may have: the connection was turned away.
@@ -27,13 +30,14 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
         Self::BadInput,
         Self::Idle,
         Self::Slow,
+        Self::Memory,
         Self::Drain,
         Self::Full,
         Self::AddressFull,
@@ -56,6 +60,7 @@ impl CloseReason {
             Self::BadInput => "bad-input",
             Self::Idle => "idle",
             Self::Slow => "slow",
+            Self::Memory => "memory",
             Self::Drain => "drain",
             Self::Full => "full",
             Self::AddressFull => "address-full",

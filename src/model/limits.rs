@@ -17,6 +17,8 @@ pub struct Limits {
     pub announce_max: u32,
     /// How long joins and leaves of a bigger room are gathered before they are told as one line.
     pub announce_every: Duration,
+    /// Bytes of memory that all shards may hold for clients and rooms.
+    pub memory_bytes_max: u64,
     /// Rooms one session may be in.
     pub session_rooms_max: usize,
     /// Bytes of private replies kept for one session before its input is left unread.
@@ -66,6 +68,7 @@ impl Default for Limits {
             feed_messages_max: 16_384,
             announce_max: 200,
             announce_every: Duration::from_secs(1),
+            memory_bytes_max: u64::MAX,
             session_rooms_max: 64,
             outbox_bytes_max: 64 << 10,
             list_entries_max: 100,

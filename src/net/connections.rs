@@ -76,6 +76,8 @@ pub struct Connections {
     /// Where input is decoded, of whichever connection is being read.
     buffer: Box<[u8]>,
     clean: String,
+    /// Bytes in all tails.
+    tail_bytes: usize,
     limits: Limits,
     loads: Loads,
     /// What the sockets have done.
@@ -110,6 +112,7 @@ impl Connections {
             ready: VecDeque::new(),
             buffer: vec![0; buffer].into(),
             clean: String::new(),
+            tail_bytes: 0,
             limits,
             loads,
             counters: NetCounters::default(),
@@ -195,6 +198,12 @@ impl Connections {
         Ok(count == EVENTS_MAX)
     }
 
+    /// Bytes of input that wait to be decoded.
+    #[must_use]
+    pub fn tail_bytes(&self) -> usize {
+        self.tail_bytes
+    }
+
     /// How many connections have something to read.
     #[must_use]
     pub fn ready(&self) -> usize {
@@ -232,6 +241,7 @@ impl Connections {
     pub fn receive(&mut self, slot: Slot) -> Received {
         let connection = self.table[slot as usize].as_mut().expect("a connection that is ready");
         let tail = std::mem::take(&mut connection.tail);
+        self.tail_bytes -= tail.len();
         let mut end = tail.len();
         self.buffer[..end].copy_from_slice(&tail);
         if connection.pending || !connection.readable {
@@ -275,6 +285,7 @@ impl Connections {
     pub fn keep(&mut self, slot: Slot, input: Range<usize>, exhausted: bool) -> bool {
         let connection = self.table[slot as usize].as_mut().expect("a connection that was read");
         connection.tail = self.buffer[input].into();
+        self.tail_bytes += connection.tail.len();
         connection.pending = !exhausted;
         exhausted && connection.ended
     }
@@ -290,12 +301,14 @@ impl Connections {
     /// has not read.
     pub fn close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         let Some(mut connection) = self.table[slot as usize].take() else { return };
-        if reason == CloseReason::Slow {
+        self.tail_bytes -= connection.tail.len();
+        if matches!(reason, CloseReason::Slow | CloseReason::Memory) {
             // Or else the kernel would go on offering it what it does not read. It is no matter if
             // this fails.
             let _ = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
         }
-        let lingers = !matches!(reason, CloseReason::HangUp | CloseReason::Slow);
+        let lingers =
+            !matches!(reason, CloseReason::HangUp | CloseReason::Slow | CloseReason::Memory);
         if !lingers || connection.ended || connection.stream.shutdown(Shutdown::Write).is_err() {
             self.loads.went(self.shard, connection.ticket);
             return;

@@ -1,8 +1,8 @@
-//! How many connections there are, by shard and by address: written when they come and go, read
-//! when one is placed.
+//! How much there is of everything, for whoever lets connections in: connections by shard and by
+//! address, memory by shard.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::model::{ShardId, Ticket};
 
@@ -11,6 +11,7 @@ use crate::model::{ShardId, Ticket};
 pub struct Loads {
     shards: Arc<[AtomicU32]>,
     addresses: Arc<[AtomicU32]>,
+    held_bytes: Arc<[AtomicU64]>,
 }
 
 impl Loads {
@@ -18,7 +19,8 @@ impl Loads {
     #[must_use]
     pub fn new(shards: u16, addresses: usize) -> Self {
         let zeros = |count| (0..count).map(|_| AtomicU32::new(0)).collect();
-        Self { shards: zeros(usize::from(shards)), addresses: zeros(addresses + 1) }
+        let held_bytes = (0..shards).map(|_| AtomicU64::new(0)).collect();
+        Self { shards: zeros(usize::from(shards)), addresses: zeros(addresses + 1), held_bytes }
     }
 
     /// A connection with `ticket` has been placed on `shard`.
@@ -42,6 +44,17 @@ impl Loads {
     #[must_use]
     pub fn total(&self) -> u32 {
         self.each().sum()
+    }
+
+    /// `shard` holds so many bytes for its clients and rooms.
+    pub fn holds(&self, shard: ShardId, bytes: u64) {
+        self.held_bytes[shard.index()].store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that all shards hold, as far as they have told.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
     }
 
     /// Connections under `ticket`.

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["core", "mesh"],
     &["net"],
     &["shard"],
+    &["machine"],
     &["config"],
     &["server"],
     &["main"],

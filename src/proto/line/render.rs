@@ -85,6 +85,7 @@ fn why_turned_away(reason: CloseReason) -> &'static str {
         CloseReason::AddressFast => {
             "Your address has connected too often, please try again in a minute"
         }
+        CloseReason::Memory => "Server is short of memory, please try again later",
         _ => "Server is full, please try again later",
     }
 }

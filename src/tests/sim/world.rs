@@ -85,7 +85,8 @@ impl World {
             60..80 => self.flush(shard),
             80..90 => self.read(),
             90..93 => self.tick(shard),
-            93..96 => self.stall(),
+            93..95 => self.stall(),
+            95 => self.relieve(shard),
             96 => self.vanish(),
             _ => self.serve(),
         }
@@ -115,6 +116,7 @@ impl World {
         }
         self.check_names();
         self.check_feeds();
+        self.check_account();
     }
 
     fn open(&mut self, shard: usize) {
@@ -214,10 +216,15 @@ impl World {
 
     /// Tells a shard the time. Whom that ends had not read everything in time.
     fn tick_core(&mut self, shard: usize) {
+        self.cores[shard].handle_tick(self.now);
+        self.cut_whom(|world| world.after_step());
+    }
+
+    /// Whoever is closed in `after` had not read everything.
+    fn cut_whom(&mut self, after: impl FnOnce(&mut Self)) {
         let open = (0..self.clients.len()).filter(|&c| self.clients[c].closed.is_none());
         let open: Vec<usize> = open.collect();
-        self.cores[shard].handle_tick(self.now);
-        self.after_step();
+        after(self);
         for client in open {
             self.clients[client].cut = self.clients[client].closed.is_some();
         }
@@ -228,6 +235,13 @@ impl World {
             let stalled = &mut self.clients[client].stalled;
             *stalled = !*stalled;
         }
+    }
+
+    /// Memory is short.
+    fn relieve(&mut self, shard: usize) {
+        let bytes = [1, 1_000, usize::MAX][self.rng.below(3)];
+        self.cores[shard].relieve(bytes, self.now);
+        self.cut_whom(|world| world.after_step());
     }
 
     /// A connection breaks; its shard learns of it now, or when it next writes.
@@ -389,6 +403,17 @@ impl World {
                     assert_eq!(feed.members()[m.index as usize].slot, slot, "where it should be");
                 }
             }
+        }
+    }
+
+    /// What is said to be held is what is held.
+    fn check_account(&self) {
+        for core in &self.cores {
+            let feeds = core.rooms().iter().flat_map(|room| room.feeds());
+            let logs: usize = feeds.map(|feed| feed.log().held_bytes()).sum();
+            assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
+            let owed = core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
+            assert_eq!(core.sessions().owed_bytes(), owed);
         }
     }
 
