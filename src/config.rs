@@ -231,6 +231,7 @@ impl Config {
             feed_messages_max: args.feed_messages_max as usize,
             memory_bytes_max: args.memory_max.unwrap_or(half_of(machine)),
             outbox_bytes_max: args.outbox_bytes_max as usize,
+            drain_spread_max: Duration::from_secs(args.drain_seconds) / 2,
             idle_wait_max: args.idle_seconds.map(Duration::from_secs),
             stall_wait_max: Duration::from_secs(args.stall_seconds),
             allowance: Allowance {

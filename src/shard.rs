@@ -316,7 +316,7 @@ impl Shard {
         let held = self.core.held_bytes() + self.connections.tail_bytes();
         let too_much = self.account.settle(held as u64);
         if too_much > 0 {
-            warn!(shard = %self.id, held, too_much, "short of memory, the largest holders go first");
+            warn!(shard = %self.id, held, too_much, "short of memory: who holds most goes first");
             self.core.relieve(usize::try_from(too_much).unwrap_or(usize::MAX), now);
         }
     }

@@ -32,7 +32,7 @@ use std::collections::{HashMap, VecDeque};
 
 use ahash::RandomState;
 
-use crate::core::drain::Drain;
+use crate::core::drain::{Drain, Farewells};
 use crate::core::feed::Trouble;
 use crate::core::guests::Guests;
 use crate::core::laggards::Laggards;
@@ -66,6 +66,7 @@ pub struct Core {
     guests: Guests,
     timers: Timers,
     drain: Drain,
+    farewells: Farewells,
     /// Rooms at home here.
     homes: usize,
     laggards: Laggards,
@@ -119,6 +120,7 @@ impl Core {
             guests: Guests::new(shard, shards, seed),
             timers: Timers::default(),
             drain: Drain::new(shards),
+            farewells: Farewells::default(),
             homes: 0,
             laggards: Laggards::default(),
             founders: HashMap::default(),
@@ -223,6 +225,7 @@ impl Core {
                 Timer::Stall(session) => self.stall_deadline(session, now),
                 Timer::Rest(session) => self.rest_deadline(session, now),
                 Timer::Idle(session) => self.idle_deadline(session, now),
+                Timer::SeeOff => self.see_off(now),
             }
         }
     }
@@ -231,34 +234,6 @@ impl Core {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
         self.timers.next()
-    }
-
-    /// The server goes down: reads no more input, proves that nothing is on its way between shards,
-    /// and sees everyone off with all they are owed. No session may be opened after this.
-    pub fn handle_drain(&mut self, now: Moment) {
-        self.drain_on(true, now);
-    }
-
-    fn drain_on(&mut self, order: bool, now: Moment) {
-        let Some(round) = self.drain.advance(order) else { return };
-        if self.drain.is_settled() {
-            self.farewell();
-            return;
-        }
-        for shard in ShardId::all(self.shards).filter(|&s| s != self.shard) {
-            self.outgoing.push(shard, ShardMsg::Marker { round });
-        }
-        self.handle_message(self.shard, ShardMsg::Marker { round }, now);
-    }
-
-    fn farewell(&mut self) {
-        let slots: Vec<Slot> = self.sessions.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            if !matches!(self.sessions[slot].gate, Gate::Closing(_)) {
-                self.reply(slot, &Reply::Farewell);
-                self.sessions[slot].gate = Gate::Closing(CloseReason::Drain);
-            }
-        }
     }
 
     /// Whether everyone has been seen off.

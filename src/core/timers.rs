@@ -19,6 +19,8 @@ pub enum Timer {
     Rest(SessionId),
     /// A session's that may have been silent for too long.
     Idle(SessionId),
+    /// The next farewells', while the server goes down.
+    SeeOff,
 }
 
 /// Timers by deadline. Each owner has one at most of each kind, which bounds the queue.

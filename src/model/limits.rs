@@ -42,6 +42,8 @@ pub struct Limits {
     pub home_rooms_max: usize,
     /// How long a session that is closing may take to read what it is owed.
     pub close_wait_max: Duration,
+    /// How long it may take, while the server goes down, until all have been told.
+    pub drain_spread_max: Duration,
     /// Members of one feed served before other work gets a turn.
     pub flush_members_max: usize,
     /// Sessions served apart from their feeds in one turn.
@@ -80,6 +82,7 @@ impl Default for Limits {
             room_allowance: Allowance { each_ms: 6_000, burst: 10 },
             home_rooms_max: 100_000,
             close_wait_max: Duration::from_secs(5),
+            drain_spread_max: Duration::from_millis(2_500),
             flush_members_max: 256,
             flush_sessions_max: 1024,
         }

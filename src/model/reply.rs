@@ -71,7 +71,10 @@ pub enum Reply<'a> {
     /// The session ends because it has sent nothing for so many seconds.
     Idle(u64),
     /// The server is going down.
-    Farewell,
+    Farewell {
+        /// After how many seconds to try whether it is back: not everyone should at once.
+        seconds: u64,
+    },
     /// The server turns this connection away, for one of the reasons that [`CloseReason`] has for
     /// that.
     TurnedAway(CloseReason),

@@ -72,7 +72,12 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         Reply::Idle(seconds) => {
             put(out, format_args!("You have said nothing for {seconds} s, bye!\n"));
         }
-        Reply::Farewell => line(out, &["Server is shutting down, bye!"]),
+        Reply::Farewell { seconds } => {
+            if seconds > 1 {
+                put(out, format_args!("Please do not come back before {seconds} s have passed\n"));
+            }
+            line(out, &["Server is shutting down, bye!"]);
+        }
         Reply::TurnedAway(reason) => line(out, &[why_turned_away(reason)]),
     }
 }
@@ -171,7 +176,7 @@ mod tests {
             Reply::Missed(3),
             Reply::TooLong { max: 400 },
             Reply::NotUtf8,
-            Reply::Farewell,
+            Reply::Farewell { seconds: 2 },
             Reply::TurnedAway(CloseReason::Full),
         ] {
             assert!(rendered(&r).ends_with('\n'), "{r:?}");
