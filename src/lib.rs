@@ -19,5 +19,8 @@ pub mod machine;
 pub mod config;
 pub mod server;
 
+#[cfg(any(test, feature = "simulation"))]
+#[path = "tests/sim/mod.rs"]
+pub mod sim;
 #[cfg(test)]
 mod tests;

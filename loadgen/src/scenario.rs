@@ -1,6 +1,7 @@
 //! What a run does: a flat list of settings, the same in a built-in scenario, a file and flags.
 
 use std::fmt;
+use std::num::IntErrorKind;
 
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
@@ -376,23 +377,30 @@ const TEXTS: &[(&str, Text)] = &[("measured", Text::Measured), ("chatter", Text:
 
 /// What to say about a key there is not: the most similar one, if any is.
 fn unknown(key: &str) -> String {
+    let shown = key.escape_debug();
     let shared = |known: &str| known.chars().zip(key.chars()).take_while(|(a, b)| a == b).count();
     match KEYS.iter().max_by_key(|known| shared(known)).filter(|known| shared(known) >= 3) {
-        Some(known) => format!("there is no setting `{key}`; did you mean `{known}`?"),
-        None => format!("there is no setting `{key}`; there are {}", KEYS.join(", ")),
+        Some(known) => format!("there is no setting `{shown}`; did you mean `{known}`?"),
+        None => format!("there is no setting `{shown}`; there are {}", KEYS.join(", ")),
     }
 }
 
 fn setting(value: &DeValue<'_>) -> Result<Setting, String> {
     match value {
-        DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix())
-            .map(Setting::Integer)
-            .map_err(|_| format!("{} is too large a number", i.as_str())),
+        DeValue::Integer(i) => {
+            i64::from_str_radix(i.as_str(), i.radix()).map(Setting::Integer).map_err(|error| {
+                let wrong = match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "too large a",
+                    _ => "no",
+                };
+                format!("{} is {wrong} number", i.as_str().escape_debug())
+            })
+        }
         DeValue::Float(f) => f
             .as_str()
             .parse()
             .map(Setting::Float)
-            .map_err(|_| format!("{} is no number", f.as_str())),
+            .map_err(|_| format!("{} is no number", f.as_str().escape_debug())),
         DeValue::Boolean(b) => Ok(Setting::Boolean(*b)),
         DeValue::String(text) => Ok(Setting::Text(text.clone().into_owned())),
         _ => Err("settings are numbers, texts, true or false".to_owned()),

@@ -51,6 +51,20 @@ fn measure(scenario: &Scenario) -> RunResult {
 }
 
 #[test]
+fn what_is_wrong_with_a_file_is_told_in_plain_sentences() {
+    for (file, expected) in [
+        ("\nlosless = 5", "line 2: there is no setting `losless`; did you mean `lossless`?"),
+        ("\"rate\\u001b\" = 5", r"line 1: there is no setting `rate\u{1b}`; did you mean `rate`?"),
+        ("seed = 99999999999999999999", "line 1: 99999999999999999999 is too large a number"),
+        ("seed = 9_f'\0'", r"line 1: 9f\'\0\' is no number"),
+        ("rate = true", "line 1: `rate` must be a number from 0 to 100000000"),
+    ] {
+        let problems = Scenario::parse(file).expect_err(file);
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
 fn every_scenario_runs_and_its_accounts_add_up() {
     for (name, _) in BUILT_IN {
         let scenario = small(name);

@@ -1,7 +1,7 @@
 //! What a shard does for the rooms that are at home with it: decide the order of events, count
 //! members, tell the shards.
 
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 use crate::core::journal::Entry;
 use crate::core::room::{Home, RoomIndex, Rooms};
 use crate::core::timers::Timer;
@@ -28,7 +28,7 @@ impl Rooms {
         let home = room.home.as_mut().expect("a room that is at home here");
         home.seq += 1;
         let seq = home.seq;
-        #[cfg(test)]
+        #[cfg(any(test, feature = "simulation"))]
         outgoing.journal.push(Entry::Event(
             room.key.clone(),
             seq,
@@ -70,7 +70,7 @@ impl Core {
         let founded = room.home.is_none();
         if founded {
             self.homes += 1;
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             self.outgoing.journal.push(Entry::Founded(room.key.clone()));
         }
         let home = room.home.get_or_insert_with(|| Box::new(Home::new(shards)));
@@ -85,7 +85,7 @@ impl Core {
         }
         let room = &self.rooms[index];
         let seq = room.home.as_ref().expect("just made").seq;
-        #[cfg(test)]
+        #[cfg(any(test, feature = "simulation"))]
         self.outgoing.journal.push(Entry::Entered(room.key.clone(), session, seq));
         let room = room.name.clone();
         // Somebody has to be the first in the lobby.
@@ -121,7 +121,7 @@ impl Core {
         let room = &mut self.rooms[index];
         let home = room.home.as_ref().expect("still at home");
         let (seq, empty) = (home.seq, home.total == 0);
-        #[cfg(test)]
+        #[cfg(any(test, feature = "simulation"))]
         self.outgoing.journal.push(Entry::Left(key.clone(), session, seq - u64::from(announced)));
         if empty {
             room.home = None;

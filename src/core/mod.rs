@@ -12,7 +12,7 @@ mod flush;
 pub mod gather;
 pub mod guests;
 mod home;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub(crate) mod journal;
 pub mod laggards;
 pub mod log;
@@ -92,7 +92,7 @@ pub struct Outgoing {
     parcels: Vec<Vec<ShardMsg>>,
     /// What the rooms at home here have decided, for the simulation to compare with what clients
     /// see.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) journal: Vec<journal::Entry>,
 }
 
@@ -127,7 +127,7 @@ impl Core {
             outgoing: Outgoing {
                 shard,
                 parcels,
-                #[cfg(test)]
+                #[cfg(any(test, feature = "simulation"))]
                 journal: vec![],
             },
             closed: VecDeque::new(),
@@ -337,7 +337,7 @@ impl Core {
     }
 
     /// What the rooms at home here have decided since this was last asked.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn poll_journal(&mut self) -> Vec<journal::Entry> {
         std::mem::take(&mut self.outgoing.journal)
     }

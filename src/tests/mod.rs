@@ -1,5 +1,4 @@
-//! Tests that need to see inside: the whole server simulated on one thread, and the rules of the
-//! house.
+//! Tests that need to see inside: the rules of the house. The whole server simulated on one thread
+//! is in `sim`, which the fuzz targets play too.
 
-mod sim;
 mod tidy;

@@ -52,7 +52,7 @@ fn files_below(folder: &Path, into: &mut Vec<PathBuf>) {
 fn files() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = vec![];
-    for folder in ["src", "tests", "benches", "loadgen", "xtask"] {
+    for folder in ["src", "tests", "benches", "fuzz", "loadgen", "xtask"] {
         files_below(&root.join(folder), &mut paths);
     }
     paths.sort();

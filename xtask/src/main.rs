@@ -2,6 +2,7 @@
 //! what the tests need and runs every check there is, in the order in which failures are cheapest.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to its terminal")]
 
+mod fuzz;
 mod icount;
 mod packages;
 mod peers;
@@ -11,6 +12,7 @@ mod reports;
 mod results;
 mod scaling;
 mod steps;
+mod tools;
 
 use std::process::ExitCode;
 

@@ -34,6 +34,7 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("nc", "netcat-openbsd", "a real client"),
     needed("telnet", "telnet", "a real client that negotiates"),
     needed("valgrind", "valgrind", "counts instructions"),
+    needed("c++", "g++", "builds the fuzzer"),
     VENV,
 ];
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::icount::Purpose;
 use crate::programs::{cargo, succeed};
-use crate::{icount, packages, python};
+use crate::tools::{self, Tool};
+use crate::{fuzz, icount, packages, python};
 
 /// One check, with the name under which it can be run alone.
 #[derive(Debug, PartialEq)]
@@ -30,9 +31,10 @@ enum Action {
     Cargo(&'static str),
     /// A command line of `cargo doc`, where every warning is an error.
     CargoDoc(&'static str),
-    /// A command line of `cargo` whose subcommand is no part of the toolchain and is left out when
-    /// its program is missing.
-    CargoPlugin { program: &'static str, line: &'static str },
+    /// A command line of `cargo` whose subcommand is no part of the toolchain.
+    CargoTool(Tool, &'static str),
+    /// Try what is known to fuzz targets, and look for more.
+    Fuzz,
     /// Count the instructions of the hot path.
     Icount,
 }
@@ -94,12 +96,14 @@ pub(crate) const STEPS: &[Step] = &[
         action: Action::Icount,
     },
     Step {
+        name: "fuzz",
+        what: "what is known to fuzz targets, and 20 seconds of looking for more in each",
+        action: Action::Fuzz,
+    },
+    Step {
         name: "deny",
         what: "licences, duplicates and origins of the dependencies",
-        action: Action::CargoPlugin {
-            program: "cargo-deny",
-            line: "deny --locked check bans licenses sources",
-        },
+        action: Action::CargoTool(tools::DENY, "deny --locked check bans licenses sources"),
     },
 ];
 
@@ -174,13 +178,8 @@ impl Step {
             Action::CargoDoc(line) => {
                 succeed(cargo.env("RUSTDOCFLAGS", "-D warnings").args(line.split(' ')))?;
             }
-            Action::CargoPlugin { program, line } => {
-                if !packages::is_installed(program) {
-                    println!("Skipped: {program} is missing. `cargo install --locked {program}`");
-                    return Ok(Outcome::Skipped);
-                }
-                succeed(cargo.args(line.split(' ')))?;
-            }
+            Action::CargoTool(ref tool, line) => succeed(tool.cargo()?.args(line.split(' ')))?,
+            Action::Fuzz => fuzz::run()?,
             Action::Icount => return icount::run(Purpose::Compare),
         }
         Ok(Outcome::Passed)
@@ -191,7 +190,8 @@ impl Step {
         match self.action {
             Action::Packages => packages::install_line(packages::TESTS),
             Action::Python => python::install_line(&python::TESTS),
-            Action::Cargo(line) | Action::CargoPlugin { line, .. } => format!("cargo {line}"),
+            Action::Cargo(line) | Action::CargoTool(_, line) => format!("cargo {line}"),
+            Action::Fuzz => fuzz::line(),
             Action::CargoDoc(line) => format!("RUSTDOCFLAGS='-D warnings' cargo {line}"),
             Action::Icount => "cargo xtask icount".to_owned(),
         }

@@ -94,11 +94,11 @@ impl Decoder {
             return None;
         }
         *at += rest.len();
-        if interrupted {
-            return Some(Command::Quit);
+        // Before the end, as it would be if the interrupt had come apart from the rest.
+        if too_long && !std::mem::replace(&mut self.discarding, true) {
+            return Some(Command::TooLong);
         }
-        let told = std::mem::replace(&mut self.discarding, true);
-        (!told).then_some(Command::TooLong)
+        interrupted.then_some(Command::Quit)
     }
 
     #[inline]
@@ -246,6 +246,9 @@ mod tests {
         assert_eq!(decoded(&[b"\x03"]), ["Quit"]);
         assert_eq!(decoded(&[b"hi\nunfinished\xff\xf4\xff\xfd\x06"]), [r#"Say("hi")"#, "Quit"]);
         assert_eq!(decoded(&[b"a\x03\x04b\n"]), [r#"Say("ab")"#]);
+        let too_long = [vec![b'x'; 1665], b"\xff\xf4".to_vec()].concat();
+        assert_eq!(decoded(&[&too_long]), ["TooLong", "Quit"]);
+        assert_eq!(decoded(&[&too_long, b"y"]), ["TooLong", "Quit"]);
     }
 
     fn input() -> impl Strategy<Value = Vec<u8>> {

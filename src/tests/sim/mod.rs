@@ -7,97 +7,171 @@ mod client;
 mod oracle;
 mod world;
 
-use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::vec;
 
 use world::World;
 
-const SEEDS: u64 = 2_000;
-const STEPS: u32 = 500;
-
-/// A stream of numbers that only depends on the seed (SplitMix64).
+/// A stream of numbers that decide what happens.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+enum Rng {
+    /// They only depend on the seed (SplitMix64).
+    Seed(u64),
+    /// They are given, a byte or two each. After the last of them it goes on with a seed.
+    Script(vec::IntoIter<u8>),
+}
 
 impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// A number below `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("less than a usize")
+    fn below(&mut self, end: usize) -> usize {
+        let number = match self {
+            Self::Seed(state) => split_mix(state),
+            Self::Script(bytes) => {
+                let mut number = u64::from(bytes.next().unwrap_or_default());
+                if end > 1 << u8::BITS {
+                    number = number << u8::BITS | u64::from(bytes.next().unwrap_or_default());
+                }
+                if bytes.as_slice().is_empty() {
+                    *self = Self::Seed(0);
+                }
+                number
+            }
+        };
+        usize::try_from(number % end as u64).expect("less than a usize")
     }
 
     /// True once in `n` times.
-    pub(super) fn one_in(&mut self, n: usize) -> bool {
+    fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
     /// One of `choices`.
-    pub(super) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 }
 
-/// Plays the game of `seed` to its end; a number that tells it from every other.
-fn play(seed: u64) -> u64 {
-    let mut world = World::new(seed);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        for _ in 0..STEPS {
-            world.step();
-        }
-        world.come_to_rest();
-        world.check_views();
-        if seed.is_multiple_of(3) {
-            world.go_down();
-        }
-        world.trace()
-    }));
-    outcome.unwrap_or_else(|failure| {
-        say(&format!("simulation failed: seed {seed}, step {}", world.steps()));
-        resume_unwind(failure)
-    })
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
-/// Tells whoever runs the tests, whether they pass or not.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Plays the game that `script` decides to its end, and panics if anything is not as it should be.
+pub fn play_script(script: &[u8]) {
+    let mut rng = Rng::Script(script.to_vec().into_iter());
+    let goes_down = rng.one_in(2);
+    let mut world = World::new(rng, 0);
+    while world.has_script() {
+        world.step();
+    }
+    end(&mut world, goes_down);
 }
 
-fn play_all(seeds: impl Iterator<Item = u64>) {
-    for seed in seeds {
+/// All comes to rest, and everyone has seen what they should.
+fn end(world: &mut World, goes_down: bool) {
+    world.come_to_rest();
+    world.check_views();
+    if goes_down {
+        world.go_down();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::thread;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use super::*;
+
+    const SEEDS: u64 = 2_000;
+    const STEPS: u32 = 500;
+
+    /// Plays the game of `seed` to its end; a number that tells it from every other.
+    fn play(seed: u64) -> u64 {
+        let (mut world, mut steps) = (World::new(Rng::Seed(seed), seed), 0);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            while steps < STEPS {
+                steps += 1;
+                world.step();
+            }
+            end(&mut world, seed.is_multiple_of(3));
+            world.trace()
+        }));
+        outcome.unwrap_or_else(|failure| {
+            say(&format!("simulation failed: seed {seed}, step {steps}"));
+            resume_unwind(failure)
+        })
+    }
+
+    /// Tells whoever runs the tests, whether they pass or not.
+    fn say(line: &str) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    fn play_all(seeds: impl Iterator<Item = u64>) {
+        for seed in seeds {
+            play(seed);
+        }
+    }
+
+    /// A number that no run before this one has had.
+    fn fresh() -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_nanos() as u64
+    }
+
+    // In halves, so that two cores share the work.
+    #[test]
+    fn every_even_seed_comes_out_right() {
+        play_all((0..SEEDS).step_by(2));
+    }
+
+    #[test]
+    fn every_odd_seed_comes_out_right() {
+        play_all((1..SEEDS).step_by(2));
+    }
+
+    #[test]
+    fn a_seed_nobody_has_tried_comes_out_right() {
+        let seed = fresh();
+        say(&format!("simulation: extra seed {seed}"));
         play(seed);
     }
-}
 
-// In halves, so that two cores share the work.
-#[test]
-fn every_even_seed_comes_out_right() {
-    play_all((0..SEEDS).step_by(2));
-}
-
-#[test]
-fn every_odd_seed_comes_out_right() {
-    play_all((1..SEEDS).step_by(2));
-}
-
-#[test]
-fn a_seed_nobody_has_tried_comes_out_right() {
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_nanos() as u64;
-    say(&format!("simulation: extra seed {seed}"));
-    play(seed);
-}
-
-#[test]
-fn the_same_seed_is_the_same_game() {
-    for seed in 0..20 {
-        assert_eq!(play(seed), play(seed), "seed {seed}");
+    /// For `cargo xtask nightly`, which says how many.
+    #[test]
+    #[ignore = "takes as long as it is told to"]
+    fn many_seeds_nobody_has_tried_come_out_right() {
+        let seeds: u64 = std::env::var("SIMULATION_SEEDS")
+            .map_or(SEEDS, |seeds| seeds.parse().expect("SIMULATION_SEEDS is a number"));
+        let first = fresh();
+        say(&format!("simulation: {seeds} seeds from {first}"));
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for thread in 0..threads {
+                let own = (first..first + seeds).skip(thread).step_by(threads);
+                scope.spawn(move || play_all(own));
+            }
+        });
     }
-    assert_ne!(play(1), play(2));
+
+    #[test]
+    fn the_same_seed_is_the_same_game() {
+        for seed in 0..20 {
+            assert_eq!(play(seed), play(seed), "seed {seed}");
+        }
+        assert_ne!(play(1), play(2));
+    }
+
+    #[test]
+    fn a_script_decides_and_a_game_goes_on_without_one() {
+        let mut rng = Rng::Script(vec![7, 1, 2].into_iter());
+        assert_eq!((rng.below(5), rng.below(1_000)), (2, 258));
+        assert_eq!(rng.below(usize::MAX), Rng::Seed(0).below(usize::MAX));
+        play_script(&[]);
+        play_script(&[1; 300]);
+    }
 }

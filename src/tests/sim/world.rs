@@ -18,7 +18,6 @@ const REST_ROUNDS_MAX: u32 = 2_000;
 pub(super) struct World {
     rng: Rng,
     now: Moment,
-    steps: u32,
     limits: Limits,
     cores: Vec<Core>,
     /// Messages on their way, by sender and receiver.
@@ -32,8 +31,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut rng = Rng(seed);
+    pub(super) fn new(mut rng: Rng, seed: u64) -> Self {
         let shards = *rng.pick(&[1, 2, 2, 3, 4, 8]);
         let limits = Limits {
             feed_bytes_max: *rng.pick(&[1_500, 4_000, 1 << 20]),
@@ -58,7 +56,6 @@ impl World {
         Self {
             rng,
             now: Moment(0),
-            steps: 0,
             cores,
             ways: HashMap::new(),
             clients: vec![],
@@ -70,13 +67,13 @@ impl World {
         }
     }
 
-    pub(super) fn steps(&self) -> u32 {
-        self.steps
+    /// Whether there is more of a script to decide what happens.
+    pub(super) fn has_script(&self) -> bool {
+        matches!(self.rng, Rng::Script(_))
     }
 
     /// One random thing happens somewhere.
     pub(super) fn step(&mut self) {
-        self.steps += 1;
         let shard = self.rng.below(self.cores.len());
         match self.rng.below(100) {
             0..5 => self.open(shard),
@@ -355,6 +352,7 @@ impl World {
     }
 
     /// A number that depends on everything that everyone has seen.
+    #[cfg(test)]
     pub(super) fn trace(&self) -> u64 {
         let seen = self.clients.iter().flat_map(|client| &client.seen);
         seen.fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
