@@ -343,11 +343,12 @@ impl Shard {
         }
         let mut first = true;
         let woken = poll_fn(|cx| {
-            let first = std::mem::take(&mut first);
-            if first && !self.mailbox.fall_asleep(cx.waker()) {
+            // Each time, because a ring for an earlier sleep may come as late as now, and a waker
+            // serves only once.
+            if !self.mailbox.fall_asleep(cx.waker()) {
                 return Poll::Ready(Ok(()));
             }
-            self.poll_woken(cx, first, deadline.is_some())
+            self.poll_woken(cx, std::mem::take(&mut first), deadline.is_some())
         })
         .await;
         self.mailbox.wake_up();

@@ -157,9 +157,8 @@ fn handle_mail(mailbox: &Mailbox, handled: &AtomicU64) -> bool {
 
 async fn sleep_and_handle(mailbox: Mailbox, handled: &AtomicU64) {
     while handle_mail(&mailbox, handled) {
-        let mut first = true;
         poll_fn(|cx| {
-            let refused = std::mem::take(&mut first) && !mailbox.fall_asleep(cx.waker());
+            let refused = !mailbox.fall_asleep(cx.waker());
             if refused || mailbox.has_rung() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;

@@ -34,6 +34,9 @@ impl Bell {
 
     /// The shard is about to sleep, to be woken through `waker`. Whether it may: not if its
     /// mailbox, of which `is_empty` tells, has something by now.
+    ///
+    /// To be called again whenever it finds that it was woken for nothing: that may have been a
+    /// ring of before it fell asleep, which has used up the waker all the same.
     pub fn fall_asleep(&self, waker: &Waker, is_empty: impl FnOnce() -> bool) -> bool {
         self.waker.register(waker);
         self.sleeping.store(true, Ordering::Relaxed);

@@ -89,7 +89,7 @@ impl Credit {
     /// Whether `peer` must hear from this shard even if there are no messages for it.
     #[must_use]
     pub fn must_write(&self, peer: ShardId) -> bool {
-        !self.told[peer.index()] || self.owed[peer.index()] >= self.max / 4
+        !self.told[peer.index()] || self.owed[peer.index()] >= self.max.div_ceil(4)
     }
 
     /// What goes with the next parcel to `peer`.
@@ -151,5 +151,13 @@ mod tests {
         assert!(credit.must_write(PEER));
         assert_eq!(credit.slip(PEER).returned, 25);
         assert_eq!(credit.slip(PEER).returned, 0);
+    }
+
+    #[test]
+    fn with_a_credit_of_one_there_is_something_to_give_back_before_it_is_given_back() {
+        let mut credit = Credit::new(2, 1);
+        assert!(!credit.must_write(PEER), "shards would write to each other for ever");
+        credit.handled(PEER);
+        assert!(credit.must_write(PEER));
     }
 }

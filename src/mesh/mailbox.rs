@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use mio::net::TcpStream;
 
+use super::sync::{Receiver, Sender, unbounded};
 use crate::mesh::bell::Bell;
 use crate::mesh::credit::Slip;
 use crate::model::{ShardId, ShardMsg, Ticket};

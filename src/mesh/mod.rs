@@ -10,9 +10,10 @@ mod mailbox;
 
 pub use mailbox::{Address, Mail, Mailbox, Parcel, mesh};
 
-/// What the bell is made of; its model in the tests is made of loom's.
+/// What bells and mailboxes are made of; those of the models in tests are loom's and shuttle's.
 mod sync {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
 
+    pub(super) use crossbeam_channel::{Receiver, Sender, unbounded};
     pub(super) use futures::task::AtomicWaker;
 }
