@@ -11,12 +11,15 @@ pub mod core;
 pub mod mesh;
 
 pub mod net;
+pub mod watchdog;
 
 pub mod shard;
 
 pub mod machine;
 
 pub mod config;
+pub mod logging;
+
 pub mod server;
 
 #[cfg(any(test, feature = "simulation"))]

@@ -2,63 +2,48 @@
 //! how it is used.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
 use hubbub::config::{Args, Config, LogFormat};
+use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
 use hubbub::server::{self, End, cores_of_shards};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 const EXIT_UNUSABLE_ARGUMENTS: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    start_log(args.log_format);
+    let log = logging::start(args.log_format);
     let config = match Config::new(&args, Machine::look()) {
         Ok(config) => config,
-        Err(sentence) => return fail(&sentence, EXIT_UNUSABLE_ARGUMENTS),
+        Err(sentence) => return fail(&log, &sentence, EXIT_UNUSABLE_ARGUMENTS),
     };
-    match serve(&args, &config) {
+    match serve(&args, &config, &log) {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Cut | End::Failed) => ExitCode::FAILURE,
-        Err(sentence) => fail(&sentence, 1),
+        Err(sentence) => fail(&log, &sentence, 1),
     }
 }
 
-fn serve(args: &Args, config: &Config) -> Result<End, String> {
+fn serve(args: &Args, config: &Config, log: &Log) -> Result<End, String> {
     let explain = |e: io::Error| server::explain_listen_error(&e, config.address);
     let listener = hubbub::net::listen(config.address).map_err(explain)?;
     let address = listener.local_addr().map_err(explain)?;
-    announce(args.log_format, config, address);
+    announce(args.log_format, config, address, log);
     server::run(config, listener).map_err(|e| format!("cannot serve: {e}"))
 }
 
-/// Standard error may be closed, full or a broken pipe: that is no reason to stop serving.
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-}
-
-fn fail(sentence: &str, code: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "hubbub: {sentence}");
+fn fail(log: &Log, sentence: &str, code: u8) -> ExitCode {
+    log.print(&format!("hubbub: {sentence}\n"));
     ExitCode::from(code)
 }
 
 /// Says that the server is there, and how to use it.
-fn announce(format: LogFormat, config: &Config, address: SocketAddr) {
+fn announce(format: LogFormat, config: &Config, address: SocketAddr, log: &Log) {
     let version = env!("CARGO_PKG_VERSION");
     let shards = config.shards;
     if format == LogFormat::Json {
@@ -66,7 +51,7 @@ fn announce(format: LogFormat, config: &Config, address: SocketAddr) {
         info!(version, shards, connections_max, descriptors_max, "listening on {address}");
         return;
     }
-    let _ = io::stderr().write_all(banner(version, config, address).as_bytes());
+    log.print(&banner(version, config, address));
 }
 
 fn banner(version: &str, config: &Config, address: SocketAddr) -> String {

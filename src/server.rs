@@ -23,6 +23,7 @@ use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
 use crate::net::{Acceptor, Admission, Arrival, Loads, refuse};
 use crate::proto::Wire;
 use crate::shard::{Parts, Shard, is_short};
+use crate::watchdog::Watchdog;
 
 /// How often it is told that clients are turned away, at most.
 const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +47,7 @@ type Farewell = (ShardId, Option<Snapshot>);
 struct Server {
     addresses: Arc<[Address]>,
     loads: Loads,
+    watchdog: Watchdog,
     connections_max: u32,
     drain_wait_max: Duration,
     farewells: mpsc::UnboundedReceiver<Farewell>,
@@ -64,6 +66,7 @@ struct Server {
 /// When the operating system does not give us what a server needs.
 pub fn run(config: &Config, listener: TcpListener) -> io::Result<End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let _context = runtime.enter();
     let server = Server::start(config)?;
     runtime.block_on(server.serve(listener))
 }
@@ -83,6 +86,7 @@ impl Server {
     fn start(config: &Config) -> io::Result<Self> {
         let (mailboxes, addresses) = mesh(config.shards);
         let loads = Loads::new(config.shards, config.admission.addresses_max);
+        let watchdog = Watchdog::new(Arc::clone(&addresses));
         let (say_farewell, farewells) = mpsc::unbounded_channel();
         let (seed, started) = (seed(), Instant::now());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
@@ -93,6 +97,7 @@ impl Server {
                 addresses: Arc::clone(&addresses),
                 limits: config.limits.clone(),
                 loads: loads.clone(),
+                pulse: watchdog.pulse(id),
                 seed,
                 started,
             };
@@ -109,6 +114,7 @@ impl Server {
         }
         Ok(Self {
             addresses,
+            watchdog,
             connections_max: config.connections_max,
             drain_wait_max: config.drain_wait_max,
             farewells,
@@ -139,20 +145,21 @@ impl Server {
                     break;
                 }
                 _ = self.farewells.recv() => return Ok(End::Failed),
+                () = self.watchdog.look() => {}
             }
         }
         drop(acceptor);
         self.drain(&mut stop).await
     }
 
-    /// Hands new connections to the shards that have the fewest.
+    /// Hands new connections to the shards that have the fewest, of those that are not stuck.
     fn place(&mut self, arrivals: Vec<Arrival>) {
         let mut batches: Vec<Vec<_>> = self.addresses.iter().map(|_| vec![]).collect();
         let now = self.now();
         for (stream, from) in arrivals {
             match self.admit(from, now) {
                 Ok(ticket) => {
-                    let shard = least_loaded(self.loads.each());
+                    let shard = least_loaded(self.loads.each().zip(self.watchdog.turning()));
                     self.loads.came(shard, ticket);
                     batches[shard.index()].push((stream, ticket));
                 }
@@ -211,6 +218,7 @@ impl Server {
                     warn!(signal, "told twice: stopping at once");
                     return Ok(End::Cut);
                 }
+                () = self.watchdog.look() => {}
                 () = &mut too_late => {
                     let clients = self.loads.total();
                     warn!(clients, "time is up: closing connections that have not read everything");

@@ -3,10 +3,13 @@
 
 mod account;
 mod coalescing;
+#[cfg(feature = "fault-injection")]
+mod faults;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use tokio::time::Sleep;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::core::Core;
 use crate::core::sink::Sink;
@@ -25,6 +28,7 @@ use crate::metrics::{MeshCounters, Snapshot};
 use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot, Ticket};
 use crate::net::{Connections, Loads, Received};
 use crate::proto::Wire;
+use crate::watchdog::Pulse;
 use account::Account;
 pub use account::is_short;
 use coalescing::Coalescing;
@@ -56,6 +60,7 @@ pub struct Shard {
     coalescing: Coalescing,
     account: Account,
     mesh_counters: MeshCounters,
+    pulse: Pulse,
     turns: u64,
     pauses: u64,
 }
@@ -73,6 +78,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Where it counts its connections.
     pub loads: Loads,
+    /// Where it counts its turns.
+    pub pulse: Pulse,
     /// Decides the order of guests' names; the same for all shards.
     pub seed: u64,
     /// When time began; the same for all shards.
@@ -85,7 +92,7 @@ impl Shard {
     /// # Errors
     /// When the operating system has no readiness set for it.
     pub fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { id, mailbox, addresses, limits, loads, seed, started } = parts;
+        let Parts { id, mailbox, addresses, limits, loads, pulse, seed, started } = parts;
         let shards = u16::try_from(addresses.len()).expect("as many addresses as shards");
         Ok(Self {
             id,
@@ -102,6 +109,7 @@ impl Shard {
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
             coalescing: Coalescing::default(),
             mesh_counters: MeshCounters::default(),
+            pulse,
             turns: 0,
             pauses: 0,
         })
@@ -116,8 +124,11 @@ impl Shard {
         loop {
             let now = self.now();
             self.turns += 1;
+            self.pulse.begin_turn(self.turns);
             self.take_mail(now);
             self.serve_clients(now)?;
+            #[cfg(feature = "fault-injection")]
+            faults::strike_loop(self.draining);
             self.tick(now);
             self.post();
             if self.may_pause() {
@@ -224,10 +235,19 @@ impl Shard {
             if let Some(slot) = self.connections.next_ready()
                 && self.connections.contains(slot)
             {
-                self.read(slot, now);
+                self.read_or_close(slot, now);
             }
         }
         Ok(())
+    }
+
+    /// Reads from the connection in `slot`. A panic ends it and nobody else: should it have left
+    /// anything in disorder that others need, the shard will panic over that, and the server end.
+    fn read_or_close(&mut self, slot: Slot, now: Moment) {
+        if catch_unwind(AssertUnwindSafe(|| self.read(slot, now))).is_err() {
+            error!(shard = %self.id, "a connection is closed, because handling it panicked");
+            self.core.handle_failure(slot, now);
+        }
     }
 
     /// Reads from the connection in `slot`, once, and handles the commands that have arrived.
@@ -250,6 +270,8 @@ impl Shard {
                 break false;
             }
             let Some(command) = self.connections.decode(slot, &mut input) else { break true };
+            #[cfg(feature = "fault-injection")]
+            faults::obey(&command);
             let costly = command.is_costly();
             self.core.handle_command(slot, command, now);
             if costly {

@@ -2,8 +2,7 @@
 
 mod common;
 
-use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use common::program::Program;
@@ -196,39 +195,6 @@ fn standard_output_stays_empty() {
     assert_eq!(amy.ask("hello"), "amy: hello");
     server.stop();
     assert_eq!(server.stdout.all(), [""; 0]);
-}
-
-#[test]
-fn a_log_that_nobody_can_read_stops_nothing() {
-    // A pipe whose reader is gone fails at every write.
-    let (reader, writer) = std::io::pipe().expect("there are descriptors");
-    drop(reader);
-    chat_unheard(&[], writer.into());
-    chat_unheard(&["sh", "-c", r#"exec "$0" "$@" 2>&-"#], Stdio::null());
-}
-
-/// Chats on a server that logs all it can, to a standard error that is no good, and stops it.
-fn chat_unheard(wrapper: &[&str], stderr: Stdio) {
-    let variables = [("RUST_LOG", "trace")];
-    let setup =
-        Setup { wrapper, shards: 2, port: free_port(), variables: &variables, ..Setup::default() };
-    let server = Server::start_unheard(&setup, stderr);
-    let [mut amy, mut bob] = ["amy", "bob"].map(|name| Client::named(&server, name));
-    amy.send("hello");
-    for client in [&mut amy, &mut bob] {
-        client.skip_to("amy: hello");
-    }
-    assert_eq!(server.stop().0, Some(0));
-    for client in [&mut amy, &mut bob] {
-        client.skip_to(FAREWELL);
-        client.closed();
-    }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
-    listener.local_addr().expect("it is bound").port()
 }
 
 #[test]

@@ -65,6 +65,20 @@ impl Core {
         self.begin_close(slot, CloseReason::EndOfInput, now);
     }
 
+    /// Something that the session in `slot` asked for has failed midway: it ends. It is told so if
+    /// it was not waiting for anything; if it was, nothing can be said of when that would be.
+    pub fn handle_failure(&mut self, slot: Slot, now: Moment) {
+        let reason = CloseReason::Internal;
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        if matches!(session.gate, Gate::Open) {
+            self.reply(slot, &Reply::Internal);
+            self.begin_close(slot, reason, now);
+        } else {
+            self.forget(slot, reason, now);
+            self.closed.push_back((slot, reason));
+        }
+    }
+
     /// The room named `text`, if the session in `slot` is in it.
     fn room_of(&mut self, slot: Slot, text: &str) -> Option<RoomIndex> {
         let room = self.rooms.find(&Name::new(text).ok()?.key())?;

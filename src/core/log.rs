@@ -230,7 +230,7 @@ impl Spares {
     }
 
     /// Bytes of memory kept for the next logs.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn spare_bytes(&self) -> usize {
         self.bytes
     }

@@ -17,10 +17,14 @@ pub fn home_of(key: &Key, shards: u16) -> ShardId {
     ShardId(u16::try_from(shard).expect("less than the number of shards"))
 }
 
-/// The shard for a new connection: the one with the fewest, the first of several.
+/// The shard for a new connection, from each one's load and whether it still turns: the one with
+/// the fewest, the first of several; one that is stuck only if all are.
 #[must_use]
-pub fn least_loaded(loads: impl IntoIterator<Item = u32>) -> ShardId {
-    let (shard, _) = (0..).zip(loads).min_by_key(|&(_, load)| load).expect("there is a shard");
+pub fn least_loaded(shards: impl IntoIterator<Item = (u32, bool)>) -> ShardId {
+    let (shard, _) = (0..)
+        .zip(shards)
+        .min_by_key(|&(_, (load, turns))| (!turns, load))
+        .expect("there is a shard");
     ShardId(shard)
 }
 
@@ -46,7 +50,13 @@ mod tests {
 
     #[test]
     fn new_connections_go_where_there_are_fewest() {
-        assert_eq!(least_loaded([3, 1, 2]), ShardId(1));
-        assert_eq!(least_loaded([2, 2]), ShardId(0));
+        assert_eq!(least_loaded([3, 1, 2].map(|load| (load, true))), ShardId(1));
+        assert_eq!(least_loaded([2, 2].map(|load| (load, true))), ShardId(0));
+    }
+
+    #[test]
+    fn no_new_connection_goes_to_a_stuck_shard_while_others_turn() {
+        assert_eq!(least_loaded([(0, false), (9, true), (7, true)]), ShardId(2));
+        assert_eq!(least_loaded([(3, false), (1, false)]), ShardId(1));
     }
 }

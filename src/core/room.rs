@@ -245,7 +245,7 @@ impl Rooms {
     }
 
     /// Bytes of memory kept for the next feeds.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn spare_bytes(&self) -> usize {
         self.spares.spare_bytes()
     }

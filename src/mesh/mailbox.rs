@@ -67,6 +67,12 @@ impl Address {
         self.shard
     }
 
+    /// Whether the shard sleeps, and nobody has rung its bell since.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        !self.bell.has_rung()
+    }
+
     /// Sends `mail` and wakes the shard if it sleeps; whether it did. Never waits. A shard that is
     /// gone gets nothing: then the server is going down.
     pub fn send(&self, mail: Mail) -> bool {

@@ -11,6 +11,8 @@ pub enum CloseReason {
     HangUp,
     /// Too many lines in a row were no UTF-8.
     BadInput,
+    /// Handling what the client sent failed in a way it should not.
+    Internal,
     /// The client sent nothing for longer than is allowed.
     Idle,
     /// The client did not read what it was sent.
@@ -30,11 +32,12 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
         Self::BadInput,
+        Self::Internal,
         Self::Idle,
         Self::Slow,
         Self::Memory,
@@ -58,6 +61,7 @@ impl CloseReason {
             Self::EndOfInput => "end-of-input",
             Self::HangUp => "hang-up",
             Self::BadInput => "bad-input",
+            Self::Internal => "internal-error",
             Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Memory => "memory",

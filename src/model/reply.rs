@@ -70,6 +70,8 @@ pub enum Reply<'a> {
     Missed(u64),
     /// The session ends because it has sent nothing for so many seconds.
     Idle(u64),
+    /// Handling what the client sent failed in a way it should not: the session ends.
+    Internal,
     /// The server is going down.
     Farewell {
         /// After how many seconds to try whether it is back: not everyone should at once.

@@ -13,10 +13,11 @@ const LAYERS: &[&[&str]] = &[
     &["metrics"],
     &["proto"],
     &["core", "mesh"],
-    &["net"],
+    &["net", "watchdog"],
     &["shard"],
     &["machine"],
     &["config"],
+    &["logging"],
     &["server"],
     &["main"],
 ];

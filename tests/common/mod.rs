@@ -4,7 +4,7 @@
 #![allow(unreachable_pub, reason = "every test file is a crate of its own")]
 
 pub mod client;
-mod output;
+pub mod output;
 pub mod program;
 pub mod server;
 

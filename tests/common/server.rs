@@ -1,7 +1,7 @@
 //! The server under test, as a process of its own.
 
 use std::cell::RefCell;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -81,9 +81,14 @@ impl Server {
         server
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.borrow().id()
+    }
+
     /// Sends a signal by name, as in `kill -NAME`. The shell's own `kill` is everywhere.
     pub fn signal(&self, name: &str) {
-        let line = format!("kill -{name} {}", self.child.borrow().id());
+        let line = format!("kill -{name} {}", self.id());
         let status = Command::new("sh").args(["-c", &line]).status().expect("there is a shell");
         assert!(status.success(), "{line}: {status}");
     }
@@ -150,6 +155,12 @@ impl Setup<'_> {
         }
         command
     }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
+    listener.local_addr().expect("it is bound").port()
 }
 
 /// The address in a line of the banner, whatever stands around it.

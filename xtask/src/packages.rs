@@ -33,6 +33,8 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("strace", "strace", "makes accept fail on purpose"),
     needed("nc", "netcat-openbsd", "a real client"),
     needed("telnet", "telnet", "a real client that negotiates"),
+    needed("unshare", "util-linux", "gives a server a disk of its own"),
+    needed("mount", "mount", "makes it a small one"),
     needed("valgrind", "valgrind", "counts instructions"),
     needed("c++", "g++", "builds the fuzzer"),
     VENV,

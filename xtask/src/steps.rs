@@ -68,7 +68,9 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "clippy",
         what: "no warning from the compiler or clippy",
-        action: Action::Cargo("clippy --locked --workspace --all-targets -- -D warnings"),
+        action: Action::Cargo(
+            "clippy --locked --workspace --all-targets --all-features -- -D warnings",
+        ),
     },
     Step {
         name: "doc",
@@ -79,6 +81,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "test",
         what: "unit tests, the simulation and black-box tests, with debug assertions",
         action: Action::Cargo("test --locked --workspace --lib --bins --tests"),
+    },
+    Step {
+        name: "inside",
+        what: "faults inside the server, built so that it breaks when told to",
+        action: Action::Cargo("test --locked --features fault-injection --test inside"),
     },
     Step {
         name: "doctest",

@@ -69,6 +69,7 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         Reply::Missed(count) => {
             put(out, format_args!("Server is very busy and dropped {count} messages, sorry!\n"))
         }
+        Reply::Internal => line(out, &["Internal error, closing this connection"]),
         Reply::Idle(seconds) => {
             put(out, format_args!("You have said nothing for {seconds} s, bye!\n"));
         }

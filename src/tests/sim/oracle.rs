@@ -140,6 +140,7 @@ fn is_private(line: &str) -> bool {
         "Room ",
         "Unrecognized ",
         "Messages ",
+        "Internal error, ",
     ]
     .iter()
     .any(|prefix| line.starts_with(prefix))

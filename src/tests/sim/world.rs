@@ -85,6 +85,7 @@ impl World {
             93..95 => self.stall(),
             95 => self.relieve(shard),
             96 => self.vanish(),
+            97 => self.fail(),
             _ => self.serve(),
         }
         self.after_step();
@@ -248,6 +249,15 @@ impl World {
         if self.rng.one_in(2) {
             self.tell_vanished(client);
         }
+    }
+
+    /// What a client asked for fails midway. Who is not told of it has not seen all there was.
+    fn fail(&mut self) {
+        let Some(client) = self.any() else { return };
+        let session = self.clients[client].session;
+        self.cores[session.shard.index()].handle_failure(session.slot, self.now);
+        self.after_step();
+        self.clients[client].cut = self.clients[client].closed.is_some();
     }
 
     fn tell_vanished(&mut self, client: usize) {
