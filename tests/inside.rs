@@ -79,18 +79,6 @@ fn f36_a_panic_frees_the_rooms_of_its_connection() {
 }
 
 #[test]
-fn f36_a_panic_closes_a_connection_that_does_not_read() {
-    let server = Server::start(2, &[]);
-    let [mut amy] = people(&server, ["amy"]);
-    let mut victim = Client::connect(&server);
-    let name = victim.expect_help_and_name();
-    amy.expect(&format!("{name} joined"));
-    victim.send("/fault-panic");
-    amy.expect(&format!("{name} left"));
-    assert_eq!(server.stop().0, Some(0));
-}
-
-#[test]
 fn f37_a_panic_in_a_shards_own_loop_ends_the_process_at_once() {
     for shards in [1, 2, 8] {
         let server = Server::start(shards, &["--drain-seconds", "3600"]);
