@@ -228,7 +228,7 @@ fn f39_a_log_on_a_full_disk_stops_nothing_and_goes_on_when_there_is_room() {
     );
     // The disk is there for the server only, and goes with it.
     let server = start_unheard(&["unshare", "-rm", "sh", "-c", &script], Stdio::null());
-    let file = |name: &str| PathBuf::from(format!("/proc/{}/root{disk}/{name}", server.id()));
+    let file = |name: &str| PathBuf::from(format!("/proc/{}/root{disk}/{name}", server.pid()));
     let mut amy = Client::named(&server, "amy");
     let mut bob = Client::named(&server, "bob");
     order(&mut amy, "/fault-log-500");

@@ -45,7 +45,12 @@ pub struct Client {
 impl Client {
     /// Connects, and reads nothing.
     pub fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect_timeout(&server.addr, PATIENCE);
+        Self::connect_to(server.addr)
+    }
+
+    /// Connects to something that stands in front of the server, and reads nothing.
+    pub fn connect_to(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&addr, PATIENCE);
         Self::over(stream.unwrap_or_else(|error| panic!("no connection: {error}")))
     }
 
@@ -99,6 +104,11 @@ impl Client {
         client.skip_to(&format!("{guest} is now {name}"));
         name.clone_into(&mut client.name);
         client
+    }
+
+    /// The address of our end.
+    pub fn addr(&self) -> SocketAddr {
+        self.stream.local_addr().expect("it is connected")
     }
 
     /// Our name, as far as the harness knows.

@@ -4,14 +4,21 @@
 #![allow(unreachable_pub, reason = "every test file is a crate of its own")]
 
 pub mod client;
+pub mod crowd;
+pub mod namespace;
 pub mod output;
 pub mod program;
+pub mod proxy;
 pub mod server;
+pub mod victims;
+pub mod vitals;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use client::Client;
 pub use server::Server;
+pub use victims::Victims;
 
 /// How long anything that must happen may take. Generous, as the machine may be busy: a test that
 /// passes never waits for it.
@@ -65,4 +72,22 @@ pub fn eventually(what: &str, mut question: impl FnMut() -> bool) {
         assert!(started.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Waits until no other test of the same file is within such a section. For tests that take time or
+/// memory, or tell it: side by side they would measure each other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does something when its result is dropped, in a panic too.
+pub fn at_the_end<F: FnMut()>(action: F) -> impl Drop {
+    struct AtTheEnd<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for AtTheEnd<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    AtTheEnd(action)
 }

@@ -1,8 +1,8 @@
 //! The server under test, as a process of its own.
 
-use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::output::Output;
@@ -46,7 +46,7 @@ impl Default for Setup<'_> {
 /// A running server; it does not outlive this value.
 pub struct Server {
     /// Its process.
-    child: RefCell<Child>,
+    child: Mutex<Child>,
     /// Where it listens.
     pub addr: SocketAddr,
     /// How many shards it was told to have.
@@ -81,21 +81,21 @@ impl Server {
         server
     }
 
-    /// The process id.
-    pub fn id(&self) -> u32 {
-        self.child.borrow().id()
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child().id()
     }
 
     /// Sends a signal by name, as in `kill -NAME`. The shell's own `kill` is everywhere.
     pub fn signal(&self, name: &str) {
-        let line = format!("kill -{name} {}", self.id());
+        let line = format!("kill -{name} {}", self.pid());
         let status = Command::new("sh").args(["-c", &line]).status().expect("there is a shell");
         assert!(status.success(), "{line}: {status}");
     }
 
     /// Waits for the server's end, for at most this long.
     pub fn ended_within(&self, at_most: Duration) -> ExitStatus {
-        program::wait(&mut self.child.borrow_mut(), at_most)
+        program::wait(&mut self.child(), at_most)
             .unwrap_or_else(|| panic!("the server still runs after {at_most:?}"))
     }
 
@@ -106,16 +106,20 @@ impl Server {
         (self.ended_within(PATIENCE).code(), started.elapsed())
     }
 
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the process is still there.
     pub fn is_running(&self) -> bool {
-        self.child.borrow_mut().try_wait().expect("the child is ours").is_none()
+        self.child().try_wait().expect("the child is ours").is_none()
     }
 }
 
 impl Drop for Server {
     #[allow(clippy::print_stderr, reason = "the test harness keeps it for the failure's report")]
     fn drop(&mut self) {
-        let child = self.child.get_mut();
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Fails only when it has ended already.
         let _ = child.kill();
         let status = child.wait();
@@ -141,7 +145,7 @@ impl Setup<'_> {
         let stdout = child.stdout.take().map(Output::collect).unwrap_or_default();
         let stderr = child.stderr.take().map(Output::collect).unwrap_or_default();
         let addr = SocketAddr::from(([127, 0, 0, 1], self.port));
-        Server { child: RefCell::new(child), addr, shards: self.shards, stdout, stderr }
+        Server { child: Mutex::new(child), addr, shards: self.shards, stdout, stderr }
     }
 
     /// The program and what goes before our own arguments.
@@ -168,4 +172,10 @@ fn address(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once(LISTENING)?;
     let end = rest.find(|c: char| !matches!(c, '0'..='9' | '.' | ':')).unwrap_or(rest.len());
     rest[..end].parse().ok()
+}
+
+/// A port that was free a moment ago, for a server that comes back where it was.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
+    listener.local_addr().expect("it is bound").port()
 }

@@ -31,6 +31,9 @@ impl Needed {
 /// Every program that the tests need, beyond the toolchain and a shell.
 pub(crate) const TESTS: &[Needed] = &[
     needed("strace", "strace", "makes accept fail on purpose"),
+    needed("faketime", "faketime", "moves the clock"),
+    needed("ip", "iproute2", "makes networks of our own"),
+    needed("nft", "nftables", "makes their packets vanish"),
     needed("nc", "netcat-openbsd", "a real client"),
     needed("telnet", "telnet", "a real client that negotiates"),
     needed("unshare", "util-linux", "gives a server a disk of its own"),
