@@ -12,7 +12,8 @@ use std::time::Duration;
 use common::crowd::{Crowd, Guest};
 use common::namespace::Namespace;
 use common::server::{Setup, free_port};
-use common::{Client, Server, Victims, alone, eventually, expect_quiet, people, vitals};
+use common::victims::Victims;
+use common::{Client, Server, alone, eventually, expect_quiet, people, vitals};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const FULL: &str = "Server is full, please try again later";
@@ -217,6 +218,6 @@ fn f10_a_herd_that_comes_back_after_a_crash_is_let_in() {
 
 /// Notices the end of the connection, and comes back.
 async fn returned(guest: Guest, addr: SocketAddr) -> Guest {
-    guest.cut_off().await;
+    guest.ear.cut_off().await;
     Guest::enter(addr).await
 }

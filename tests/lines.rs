@@ -1,5 +1,5 @@
-//! What may come over the wire, and what becomes of it: limits, bytes that are no text, telnet's
-//! own bytes, any chunking, and the ends of a connection. On 1, 2 and 8 shards.
+//! What may come over the wire, and what becomes of it: limits, telnet's own bytes, any chunking, and
+//! the ends of a connection. On 1, 2 and 8 shards. What is meant to do harm is in `faults_bytes.rs`.
 
 mod common;
 
@@ -8,7 +8,6 @@ use std::slice;
 use common::{Client, Server, expect_quiet, introduced, on_every_shard_count, people};
 
 const TOO_LONG: &str = "Messages can only be 400 chars long";
-const NOT_UTF8: &str = "Messages must be valid UTF-8";
 
 #[test]
 fn blank_lines_mean_nothing() {
@@ -46,77 +45,6 @@ fn a_message_may_have_400_characters_of_any_size() {
             assert_eq!(amy.ask(&format!("{longest}{character}")), TOO_LONG);
         }
         expect_quiet([&mut amy, &mut bob]);
-    });
-}
-
-#[test]
-fn an_endless_line_is_refused_once() {
-    on_every_shard_count(|server| {
-        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
-        let endless = vec![b'x'; 3_000_000];
-        for _ in 0..2 {
-            amy.send_bytes(&endless);
-            amy.send_bytes(b"/quit\n");
-            amy.expect(TOO_LONG);
-        }
-        expect_quiet([&mut amy, &mut bob]);
-    });
-}
-
-#[test]
-fn control_characters_and_bidi_overrides_are_taken_out() {
-    on_every_shard_count(|server| {
-        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
-        for (sent, heard) in [
-            ("a\u{1b}[31mred\u{1b}[0m", "a[31mred[0m"),
-            ("n\0u\u{7}l\u{8}l", "null"),
-            ("de\u{7f}l", "del"),
-            ("c\u{80}1\u{85}\u{9b}\u{9f}!", "c1!"),
-            ("\u{202a}r\u{202b}t\u{202c}l\u{202d}o\u{202e}", "rtlo"),
-            ("\u{2066}i\u{2067}s\u{2068}o\u{2069}", "iso"),
-            ("a\rb", "ab"),
-            ("x\u{3}\u{4}y", "xy"),
-            ("tab\tstays", "tab\tstays"),
-        ] {
-            amy.send(sent);
-            amy.expect(&format!("amy: {heard}"));
-            bob.expect(&format!("amy: {heard}"));
-        }
-        // A line of nothing else is blank.
-        amy.send("\u{1b}\u{202e}\0");
-        expect_quiet([&mut amy, &mut bob]);
-    });
-}
-
-#[test]
-fn a_line_that_is_no_utf8_is_refused_and_the_connection_stays() {
-    on_every_shard_count(|server| {
-        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
-        let broken: [&[u8]; 5] =
-            [b"caf\xe9\n", b"\xc3\x28\n", b"\xed\xa0\x80\n", b"\xf0\x9f\x91\n", b"\xc0\xaf\r\n"];
-        for line in broken {
-            amy.send_bytes(line);
-            amy.expect(NOT_UTF8);
-            expect_quiet([&mut amy, &mut bob]);
-        }
-    });
-}
-
-#[test]
-fn three_lines_in_a_row_that_are_no_utf8_end_the_session() {
-    on_every_shard_count(|server| {
-        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
-        amy.send_bytes(b"\xfe1\n\xfe2\nfine\n\xfe1\n\xfe2\n/users\n\xfe1\n\xfe2\n\xfe3\nlost\n");
-        for line in [NOT_UTF8, NOT_UTF8, "amy: fine", NOT_UTF8, NOT_UTF8, "Users - amy, bob"] {
-            amy.expect(line);
-        }
-        for _ in 0..3 {
-            amy.expect(NOT_UTF8);
-        }
-        amy.closed();
-        bob.expect("amy: fine");
-        bob.expect("amy left");
-        expect_quiet([&mut bob]);
     });
 }
 

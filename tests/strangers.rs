@@ -22,7 +22,7 @@ fn start(shards: usize, flags: &[&str]) -> Server {
 
 /// Whether a client from 127.0.0.`host` is let in; if not, it must be told `why`.
 fn enter(server: &Server, host: u8, why: &str) -> Option<Client> {
-    let mut client = Client::connect_from(server, host);
+    let mut client = Client::connect_from(&format!("127.0.0.{host}"), server);
     match client.read_line() {
         line if line == "Server commands" => Some(client),
         line => {
@@ -67,7 +67,7 @@ fn f10_a_herd_is_let_in_at_a_pace_and_nobody_is_refused() {
     let server = start(2, &["--connects-per-second", "25"]);
     let started = Instant::now();
     let mut herd: Vec<Client> =
-        (1..=HERD).map(|host| Client::connect_from(&server, host)).collect();
+        (1..=HERD).map(|host| Client::connect_from(&format!("127.0.0.{host}"), &server)).collect();
     herd.iter_mut().for_each(|client| drop(client.expect_help_and_name()));
     let took = started.elapsed();
     // A batch may be accepted before it is counted.

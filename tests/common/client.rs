@@ -1,6 +1,6 @@
 //! A client that speaks lines and knows what it has heard.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -60,15 +60,14 @@ impl Client {
         Self::connect_with(server, |socket| socket.set_recv_buffer_size(RECEIVE_BYTES_NARROW))
     }
 
-    /// Connects from 127.0.0.`host`, which is another address to the server for each `host`.
-    pub fn connect_from(server: &Server, host: u8) -> Self {
-        Self::connect_with(server, |socket| socket.bind(SocketAddr::from(([127, 0, 0, host], 0))))
+    /// Connects from this address, one of the loopback interface, and reads nothing.
+    pub fn connect_from(address: &str, server: &Server) -> Self {
+        let address = SocketAddr::new(address.parse().expect("an address"), 0);
+        Self::connect_with(server, |socket| socket.bind(address))
     }
 
-    fn connect_with(
-        server: &Server,
-        prepare: impl FnOnce(&TcpSocket) -> std::io::Result<()>,
-    ) -> Self {
+    /// Connects with a socket that has been seen to.
+    fn connect_with(server: &Server, prepare: impl FnOnce(&TcpSocket) -> io::Result<()>) -> Self {
         let connect = async {
             let socket = TcpSocket::new_v4()?;
             prepare(&socket)?;

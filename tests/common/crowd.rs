@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -26,10 +27,21 @@ pub struct Crowd {
 
 /// One of them.
 pub struct Guest {
-    /// What the server has named it.
-    pub name: String,
-    stream: BufReader<TcpStream>,
+    /// What it hears.
+    pub ear: Ear,
+    /// What it says.
+    pub mouth: Mouth,
 }
+
+/// The half of a guest that listens.
+pub struct Ear {
+    /// What the server has named the guest.
+    pub name: String,
+    stream: BufReader<OwnedReadHalf>,
+}
+
+/// The half that talks; with it goes the connection's way to the server.
+pub struct Mouth(OwnedWriteHalf);
 
 impl Crowd {
     /// A place for guests, with a thread of its own.
@@ -85,17 +97,18 @@ impl Guest {
     }
 
     /// Connects, and reads up to `You joined main`.
-    async fn try_enter(addr: SocketAddr) -> io::Result<Self> {
+    pub async fn try_enter(addr: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
-        let stream = BufReader::with_capacity(READ_BYTES, stream);
-        let mut guest = Self { name: String::new(), stream };
+        let (reading, writing) = stream.into_split();
+        let stream = BufReader::with_capacity(READ_BYTES, reading);
+        let mut guest = Self { ear: Ear { name: String::new(), stream }, mouth: Mouth(writing) };
         loop {
-            match guest.line().await? {
+            match guest.ear.line().await? {
                 Some(line) if line == "You joined main" => return Ok(guest),
                 Some(line) => {
                     if let Some(name) = line.strip_prefix("You are ") {
-                        name.clone_into(&mut guest.name);
+                        name.clone_into(&mut guest.ear.name);
                     }
                 }
                 None => return Err(io::ErrorKind::ConnectionRefused.into()),
@@ -105,9 +118,29 @@ impl Guest {
 
     /// Sends lines.
     pub async fn send(&mut self, lines: &str) {
-        self.stream.write_all(lines.as_bytes()).await.expect("the server reads");
+        self.mouth.send(lines).await.expect("the server reads");
     }
 
+    /// See [`Ear::find`].
+    pub async fn find<R>(&mut self, wanted: impl Fn(&str) -> Option<R>) -> R {
+        self.ear.find(wanted).await
+    }
+
+    /// See [`Ear::skip_to`].
+    pub async fn skip_to(&mut self, line: &str) {
+        self.ear.skip_to(line).await;
+    }
+}
+
+impl Mouth {
+    /// Sends lines.
+    pub async fn send(&mut self, lines: &str) -> io::Result<()> {
+        let sending = self.0.write_all(lines.as_bytes());
+        timeout(PATIENCE, sending).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+}
+
+impl Ear {
     /// The next line; nothing at the end of the connection.
     pub async fn line(&mut self) -> io::Result<Option<String>> {
         let mut line = String::new();

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod crowd;
+pub mod memory;
 pub mod namespace;
 pub mod output;
 pub mod program;
@@ -18,7 +19,6 @@ use std::time::{Duration, Instant};
 
 pub use client::Client;
 pub use server::Server;
-pub use victims::Victims;
 
 /// How long anything that must happen may take. Generous, as the machine may be busy: a test that
 /// passes never waits for it.

@@ -74,6 +74,15 @@ impl Namespace {
         }
     }
 
+    /// Makes the kernel keep no more than so many bytes of what a socket has to send or has
+    /// received, where it lets that grow to megabytes otherwise. For sockets made from now on.
+    pub fn narrow(&self, bytes: u32) {
+        for way in ["rmem", "wmem"] {
+            let file = format!("/proc/sys/net/ipv4/tcp_{way}");
+            self.run(&["sh", "-c", &format!("echo 4096 {bytes} {bytes} > {file}")]);
+        }
+    }
+
     /// Lets everything pass again.
     pub fn heal(&self) {
         self.run(&["nft", "flush", "chain", "ip", "cut", "input"]);
