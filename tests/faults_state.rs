@@ -5,14 +5,14 @@ mod common;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::crowd::{Crowd, Guest};
 use common::memory::MemoryLimit;
 use common::namespace::Namespace;
 use common::server::Setup;
 use common::victims::Victims;
-use common::{Client, Server, alone, eventually, vitals};
+use common::{Client, Server, alone, eventually, people, vitals};
 
 #[test]
 fn f25_a_storm_of_joins_costs_the_room_a_line_a_second() {
@@ -172,10 +172,8 @@ fn said(line: &str) -> Option<(String, usize)> {
 
 #[test]
 fn f30_a_backlog_on_a_shard_does_not_keep_its_others_waiting() {
-    /// What a victim may wait for while its shard works off others' backlogs.
-    const WAIT_MAX: Duration = Duration::from_secs(2);
     const FLOODERS: usize = 8;
-    const LINES: usize = 20_000;
+    const LINES: usize = 60_000;
     let _alone = alone();
     let server = Server::start(2, &[]);
     let crowd = Crowd::new();
@@ -183,10 +181,14 @@ fn f30_a_backlog_on_a_shard_does_not_keep_its_others_waiting() {
     let guests = crowd.enter(server.addr, FLOODERS);
     let lines: String = (0..LINES).map(|number| format!("{number}\n")).collect();
     let lines = Arc::new(lines);
+    let began = Instant::now();
     let (_, trips) = victims.talk_during(|| {
         crowd.each(guests, |guest| talk_and_listen(guest, Arc::clone(&lines), LINES, FLOODERS))
     });
-    assert!(trips.max() < WAIT_MAX, "a victim waited for {:?}", trips.max());
+    // Both shards are flooded for all of this time. Whoever had to wait for the backlog's end would
+    // wait for nearly as long, however fast the machine is.
+    let flood = began.elapsed();
+    assert!(trips.max() < flood / 4, "in {flood:?}, a victim waited for {:?}", trips.max());
 }
 
 #[test]
@@ -201,8 +203,8 @@ fn f33_memory_after_a_burst_is_what_it_was_after_the_first() {
     let server = Server::start(2, &[]);
     let crowd = Crowd::new();
     let mut after = Vec::new();
-    // Once somebody is in, all threads have what they need.
-    let _resident = Client::greeted(&server);
+    // With one on each shard, both have opened what they need.
+    let _residents = people(&server, ["amy", "bob"]);
     let descriptors = vitals::descriptors(server.pid());
     for _ in 0..3 {
         let waves = (0..BURST).step_by(WAVE);

@@ -173,9 +173,3 @@ fn address(line: &str) -> Option<SocketAddr> {
     let end = rest.find(|c: char| !matches!(c, '0'..='9' | '.' | ':')).unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
-
-/// A port that was free a moment ago, for a server that comes back where it was.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
-    listener.local_addr().expect("it is bound").port()
-}
