@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::program::Program;
-use common::server::{Setup, free_port};
+use common::server::Setup;
 use common::{Client, Server, introduced, on_every_shard_count, people};
 
 const FAREWELL: &str = "Server is shutting down, bye!";

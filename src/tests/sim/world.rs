@@ -420,7 +420,8 @@ impl World {
             let feeds = core.rooms().iter().flat_map(|room| room.feeds());
             let logs: usize = feeds.map(|feed| feed.log().held_bytes()).sum();
             assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
-            let owed = core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
+            let owed: usize =
+                core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
             assert_eq!(core.sessions().owed_bytes(), owed);
         }
     }
