@@ -1,5 +1,5 @@
-//! Faults and abuse on the wire (`docs/faults.md`): lines without end, bytes that are no text, texts
-//! that are meant to harm those who read them, and names that are meant to deceive.
+//! Faults and abuse on the wire (`docs/faults.md`): lines without end, bytes that are no text,
+//! texts that are meant to harm those who read them, and names that are meant to deceive.
 
 mod common;
 

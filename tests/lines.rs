@@ -1,5 +1,6 @@
-//! What may come over the wire, and what becomes of it: limits, telnet's own bytes, any chunking, and
-//! the ends of a connection. On 1, 2 and 8 shards. What is meant to do harm is in `faults_bytes.rs`.
+//! What may come over the wire, and what becomes of it: limits, telnet's own bytes, any chunking,
+//! and the ends of a connection. On 1, 2 and 8 shards. What is meant to do harm is in
+//! `faults_bytes.rs`.
 
 mod common;
 

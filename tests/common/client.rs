@@ -235,6 +235,15 @@ impl Client {
         }
     }
 
+    /// Whether nothing has arrived that has not been read.
+    pub fn hears_nothing(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("an option of our own socket");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("an option of our own socket");
+        let silent = peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        silent && self.start == self.received.len()
+    }
+
     /// The next line, or nothing at the end of the connection.
     pub fn read_line_or_end(&mut self) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Each way has its own [`Faults`], drawn from a seed: the same seed cuts the same stream into the
-//! same pieces and holds each for the same time, so a test that fails fails again. What is *not* the
-//! same is how the system interleaves the two ways and what it has merged before we read.
+//! same pieces and holds each for the same time, so a test that fails fails again. What is *not*
+//! the same is how the system interleaves the two ways and what it has merged before we read.
 //!
 //! What it can do, and what that shows:
 //!

@@ -83,8 +83,8 @@ impl Victims {
     /// 99th percentile of the second may be half as much again as that of the first, and a few
     /// milliseconds. On a shared machine any single comparison can go wrong, but only to one side:
     /// whatever else runs adds time and takes none away. A server without its defence is slow in
-    /// *every* comparison. So a few are made, in alternation, and one good one is proof enough; that
-    /// nothing is lost must hold in all of them.
+    /// *every* comparison. So a few are made, in alternation, and one good one is proof enough;
+    /// that nothing is lost must hold in all of them.
     pub fn unharmed_by(&mut self, mut abuse: impl FnMut() + Send) {
         let mut seen = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
