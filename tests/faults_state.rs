@@ -255,7 +255,10 @@ fn f32_slow_readers_and_a_flood_fit_into_the_memory_there_is() {
     network.narrow(16 << 10);
     let limit = MemoryLimit::of_bytes(MEMORY_BYTES);
     let wrapper = [&limit.wrapper()[..], &network.wrapper()].concat();
-    let server = Server::start_as(&Setup { wrapper: &wrapper, shards: 2, ..Setup::default() });
+    // What it would take by itself if it could see the limit, which a network of its own hides.
+    let args = ["--memory-max", "128M"];
+    let setup = Setup { wrapper: &wrapper, shards: 2, args: &args, ..Setup::default() };
+    let server = Server::start_as(&setup);
     let (crowd, mut victims) =
         network.within(|| (Crowd::new(), Victims::in_room(&server, "victims")));
     let guests = crowd.enter(server.addr, ROOMS * (SLOW_EACH + 1));
