@@ -33,10 +33,11 @@ fn f36_a_panic_in_one_connection_closes_that_one_only() {
         for _ in 0..VICTIMS {
             let mut victim = Client::greeted(server);
             let guest = victim.name().to_owned();
-            victim.rename("victim");
+            let named = format!("{guest} is now victim");
+            eventually("the name is free again", || victim.ask("/name victim") == named);
             for client in [&mut amy, &mut bob] {
                 client.expect(&format!("{guest} joined"));
-                client.expect(&format!("{guest} is now victim"));
+                client.expect(&named);
             }
             victim.send_bytes(b"last words\n/fault-panic\nnever heard\n");
             // As any private word, this one may overtake an echo.
