@@ -2,6 +2,7 @@
 //! what the tests need and runs every check there is, in the order in which failures are cheapest.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to its terminal")]
 
+mod coverage;
 mod fuzz;
 mod icount;
 mod packages;
@@ -39,6 +40,7 @@ Usage:
   cargo xtask results         measure everything that results/ shows of the server's speed, anew
     --out DIR                 where it goes; parts that are there are kept
                               [default: results/DATE-COMMIT]
+  cargo xtask coverage        show which lines the tests run, as a table and under target/coverage
   cargo xtask --help          show this
 ";
 
@@ -62,6 +64,8 @@ enum Request {
     Scaling(String),
     /// Measure everything, into this folder.
     Results(Option<String>),
+    /// Show which lines the tests run.
+    Coverage,
 }
 
 fn main() -> ExitCode {
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Ok(Request::BenchPeers(options)) => ended(peers::run(options)),
         Ok(Request::Scaling(out)) => ended(scaling::run(&out)),
         Ok(Request::Results(out)) => ended(results::run(out.as_deref())),
+        Ok(Request::Coverage) => ended(coverage::run()),
         Err(message) => {
             eprintln!("{message}\n\n{USAGE}");
             ExitCode::from(EXIT_USAGE)
@@ -119,6 +124,10 @@ fn parse(args: &[&str]) -> Result<Request, String> {
             Ok(Request::Scaling(out))
         }
         "results" => parse_out("results", rest).map(Request::Results),
+        "coverage" => match rest {
+            [] => Ok(Request::Coverage),
+            _ => Err(format!("`cargo xtask coverage` knows no `{}`.", rest.join(" "))),
+        },
         _ => Err(format!("There is no chore called `{chore}`.")),
     }
 }
@@ -191,6 +200,7 @@ mod tests {
             (&["bench-peers", "--quik"], "--quik"),
             (&["results", "--outt", "x"], "--outt"),
             (&["scaling", "16"], "16"),
+            (&["coverage", "--html"], "--html"),
         ] {
             let message = parse(args).expect_err("a mistake was accepted");
             assert!(message.contains(culprit), "{message}");

@@ -57,6 +57,16 @@ pub(crate) const PEERS: &[Needed] = &[
     },
 ];
 
+/// Reads what a program built for coverage has counted. Newer than Debian's usual one, because the
+/// compiler's counts are of the newest kind.
+pub(crate) const LLVM_COV: &str = "llvm-cov-19";
+/// Of the same package: puts counts of several runs together.
+pub(crate) const LLVM_PROFDATA: &str = "llvm-profdata-19";
+
+/// The same for `coverage`, whose tests need the others too.
+pub(crate) const COVERAGE: &[Needed] =
+    &[needed(LLVM_COV, "llvm-19", "shows which lines the tests run")];
+
 /// Debian has Python in one package and what its virtual environments need in another.
 const VENV: Needed = Needed {
     probe: &["-c", "import ensurepip, venv"],

@@ -21,6 +21,8 @@ pub(crate) struct Tool {
 pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 /// Builds fuzz targets and runs them.
 pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
+/// Tells which lines the tests run.
+pub(crate) const LLVM_COV: Tool = Tool { name: "cargo-llvm-cov", version: "0.9.1" };
 
 impl Tool {
     /// A cargo that has the tool, which is installed first if it is nowhere.
