@@ -5,6 +5,7 @@
 mod coverage;
 mod fuzz;
 mod icount;
+mod nightly;
 mod packages;
 mod peers;
 mod programs;
@@ -41,6 +42,11 @@ Usage:
     --out DIR                 where it goes; parts that are there are kept
                               [default: results/DATE-COMMIT]
   cargo xtask coverage        show which lines the tests run, as a table and under target/coverage
+  cargo xtask nightly         fuzz, simulate and load for hours, and write a page about it
+    --fuzz-minutes N          for each target; 0 for none [default: 30]
+    --seeds N                 games that are simulated [default: 200000]
+    --soak-minutes N          load on a server [default: 60]
+    --out DIR                 where the page goes [default: results/DATE-COMMIT-nightly]
   cargo xtask --help          show this
 ";
 
@@ -66,6 +72,8 @@ enum Request {
     Results(Option<String>),
     /// Show which lines the tests run.
     Coverage,
+    /// Run for hours.
+    Nightly(nightly::Options),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +94,7 @@ fn main() -> ExitCode {
         Ok(Request::Scaling(out)) => ended(scaling::run(&out)),
         Ok(Request::Results(out)) => ended(results::run(out.as_deref())),
         Ok(Request::Coverage) => ended(coverage::run()),
+        Ok(Request::Nightly(options)) => ended(nightly::run(&options)),
         Err(message) => {
             eprintln!("{message}\n\n{USAGE}");
             ExitCode::from(EXIT_USAGE)
@@ -128,6 +137,7 @@ fn parse(args: &[&str]) -> Result<Request, String> {
             [] => Ok(Request::Coverage),
             _ => Err(format!("`cargo xtask coverage` knows no `{}`.", rest.join(" "))),
         },
+        "nightly" => nightly::Options::parse(rest).map(Request::Nightly),
         _ => Err(format!("There is no chore called `{chore}`.")),
     }
 }
@@ -201,6 +211,7 @@ mod tests {
             (&["results", "--outt", "x"], "--outt"),
             (&["scaling", "16"], "16"),
             (&["coverage", "--html"], "--html"),
+            (&["nightly", "--seed", "1"], "--seed"),
         ] {
             let message = parse(args).expect_err("a mistake was accepted");
             assert!(message.contains(culprit), "{message}");
