@@ -26,7 +26,7 @@ const DESCRIPTORS: u64 = 1_024;
 
 #[test]
 fn f04_a_storm_of_connections_is_let_in_and_disturbs_nobody() {
-    const STORM: usize = 2_500;
+    const STORM: usize = 5_000;
     let _alone = alone();
     let server = Server::start(2, &[]);
     let crowd = Crowd::new();
@@ -193,7 +193,7 @@ fn f07_a_peer_that_is_cut_off_costs_nobody_and_misses_nothing_when_it_is_back() 
 
 #[test]
 fn f10_a_herd_that_comes_back_after_a_crash_is_let_in() {
-    const HERD: usize = 2_500;
+    const HERD: usize = 5_000;
     let _alone = alone();
     let crowd = &Crowd::new();
     let port = free_port();

@@ -11,7 +11,7 @@ use common::crowd::{Crowd, Guest};
 use common::memory::MemoryLimit;
 use common::namespace::Namespace;
 use common::server::Setup;
-use common::victims::Victims;
+use common::victims::{ATTEMPTS_MAX, Victims};
 use common::{Client, Server, alone, eventually, people, vitals};
 
 #[test]
@@ -172,42 +172,52 @@ fn said(line: &str) -> Option<(String, usize)> {
 
 #[test]
 fn f30_a_backlog_on_a_shard_does_not_keep_its_others_waiting() {
+    let _alone = alone();
+    let server = Server::start(2, &[]);
+    let mut victims = Victims::in_room(&server, "victims");
+    let mut seen = Vec::new();
+    for _ in 0..ATTEMPTS_MAX {
+        let began = Instant::now();
+        let ((), trips) = victims.talk_during(|| flood(&server));
+        let flooded = began.elapsed();
+        // Both shards are flooded for all of this time. Whoever had to wait for the backlog's end
+        // would wait for a good part of it, however fast the machine is.
+        if trips.max() < flooded / 4 {
+            return;
+        }
+        seen.push((flooded, trips.max()));
+    }
+    panic!("the length of each flood, and for how long a victim waited: {seen:?}");
+}
+
+/// Eight people in one room who say all that the server takes from them.
+fn flood(server: &Server) {
     const FLOODERS: usize = 8;
     /// Each says this many lines this many times.
     const LINES: usize = 10_000;
     const TIMES: usize = 20;
-    let _alone = alone();
-    let server = Server::start(2, &[]);
     let crowd = Crowd::new();
-    let mut victims = Victims::in_room(&server, "victims");
     let guests = crowd.enter(server.addr, FLOODERS);
-    let flood = Arc::new("flood\n".repeat(LINES));
-    let began = Instant::now();
-    let (_, trips) = victims.talk_during(|| {
-        crowd.each(guests, |guest| {
-            let flood = Arc::clone(&flood);
-            async move {
-                let Guest { ear, mut mouth } = guest;
-                let talk = async {
-                    for _ in 0..TIMES {
-                        mouth.send(&flood).await.expect("the server reads");
-                    }
-                    mouth.send("/quit\n").await.expect("the server reads");
-                };
-                // What they miss, as they read too slowly, is no matter here.
-                tokio::join!(talk, ear.cut_off());
-            }
-        })
+    let lines = Arc::new("flood\n".repeat(LINES));
+    crowd.each(guests, |guest| {
+        let lines = Arc::clone(&lines);
+        async move {
+            let Guest { ear, mut mouth } = guest;
+            let talk = async {
+                for _ in 0..TIMES {
+                    mouth.send(&lines).await.expect("the server reads");
+                }
+                mouth.send("/quit\n").await.expect("the server reads");
+            };
+            // What they miss, as they read too slowly, is no matter here.
+            tokio::join!(talk, ear.cut_off());
+        }
     });
-    // Both shards are flooded for all of this time. Whoever had to wait for the backlog's end would
-    // wait for nearly as long, however fast the machine is.
-    let flood = began.elapsed();
-    assert!(trips.max() < flood / 4, "in {flood:?}, a victim waited for {:?}", trips.max());
 }
 
 #[test]
 fn f33_memory_after_a_burst_is_what_it_was_after_the_first() {
-    const BURST: usize = 3_000;
+    const BURST: usize = 5_000;
     /// They come in waves, so that what is on its way at any one time, and the memory for it, does
     /// not depend on how busy the machine is. In the end they are all there, and go at once.
     const WAVE: usize = 100;

@@ -16,8 +16,8 @@ const TRIPS_MIN: usize = 200;
 /// How long a victim rests between two messages: they chat, they do not load the server.
 const REST: Duration = Duration::from_millis(2);
 
-/// How often they are compared with themselves before the server is found guilty.
-const ATTEMPTS_MAX: usize = 5;
+/// How often a time is taken before the server is found guilty, see [`Victims::unharmed_by`].
+pub const ATTEMPTS_MAX: usize = 5;
 
 /// What somebody else may add to the 99th percentile, in per cent of what it is without them.
 const SLOWER_PERCENT_MAX: u32 = 150;
