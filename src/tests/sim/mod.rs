@@ -60,7 +60,7 @@ fn split_mix(state: &mut u64) -> u64 {
 
 /// Plays the game that `script` decides to its end, and panics if anything is not as it should be.
 pub fn play_script(script: &[u8]) {
-    let mut rng = Rng::Script(script.to_vec().into_iter());
+    let mut rng = Rng::Script(Vec::from(script).into_iter());
     let goes_down = rng.one_in(2);
     let mut world = World::new(rng, 0);
     while world.has_script() {
