@@ -195,7 +195,7 @@ struct Shard {
 impl Shard {
     fn open(&mut self, asks: &[Command<'static>]) {
         let slot = self.core.handle_open(Wire::Line, true, NOW);
-        let asks = asks.to_vec().into_iter();
+        let asks = Vec::from(asks).into_iter();
         let client = Client { asks, said: vec![], seen: vec![], waiting: false };
         self.clients.0.insert(slot, client);
     }
