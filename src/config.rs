@@ -78,6 +78,12 @@ pub struct Args {
     #[arg(help_heading = "Strangers")]
     pub exempt: Vec<Networks>,
 
+    /// Networks of proxies that send a PROXY header, version 1 or 2, with every connection; limits
+    /// are for the address in it [default: none].
+    #[arg(long, env = "HUBBUB_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
+    #[arg(value_parser = parse_networks, help_heading = "Strangers")]
+    pub proxies: Vec<Networks>,
+
     /// Seconds after which a client that sends nothing is sent away [default: never].
     #[arg(long, env = "HUBBUB_IDLE_SECONDS", value_name = "1..=1000000", help_heading = "Time")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -168,6 +174,8 @@ pub struct Config {
     pub connections_max: u32,
     /// Who may come in, and how fast.
     pub admission: AdmissionLimits,
+    /// Where connections come from that have a PROXY header.
+    pub proxies: Vec<IpNet>,
     /// How long a drain may take.
     pub drain_wait_max: Duration,
     /// What sessions and rooms may cost.
@@ -177,6 +185,10 @@ pub struct Config {
 /// What an entry of `--exempt` stands for: a network, or none.
 #[derive(Clone, Debug)]
 pub struct Networks(Vec<IpNet>);
+
+fn networks(each: &[Networks]) -> Vec<IpNet> {
+    each.iter().flat_map(|networks| networks.0.clone()).collect()
+}
 
 fn parse_networks(text: &str) -> Result<Networks, String> {
     if text == "none" {
@@ -260,6 +272,7 @@ impl Config {
             descriptors_max: machine.descriptors_max,
             connections_max,
             admission: admission(args, connections_max),
+            proxies: networks(&args.proxies),
             drain_wait_max: Duration::from_secs(args.drain_seconds),
             limits,
         })
@@ -269,7 +282,7 @@ impl Config {
 fn admission(args: &Args, connections_max: u32) -> AdmissionLimits {
     let per_minute = args.address_connects_per_minute;
     AdmissionLimits {
-        exempt: args.exempt.iter().flat_map(|networks| networks.0.clone()).collect(),
+        exempt: networks(&args.exempt),
         addresses_max: (connections_max as usize * 2).max(ADDRESSES_MIN),
         per_address_max: args.address_connections_max,
         per_address: Allowance { each_ms: 60_000 / per_minute, burst: per_minute * 2 },

@@ -20,7 +20,7 @@ use crate::core::placement::least_loaded;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
-use crate::net::{Acceptor, Admission, Arrival, Loads, refuse};
+use crate::net::{Acceptor, Admission, Arrival, Loads, Proxies, refuse};
 use crate::proto::Wire;
 use crate::shard::{Parts, Shard, is_short};
 use crate::watchdog::Watchdog;
@@ -55,6 +55,7 @@ struct Server {
     running: u16,
     memory_bytes_max: u64,
     admission: Admission,
+    proxies: Proxies,
     started: Instant,
     /// Connections turned away, and when that was last told, by [`CloseReason::index`].
     turned_away: [(u64, Option<Instant>); CloseReason::ALL.len()],
@@ -120,6 +121,7 @@ impl Server {
             farewells,
             running: config.shards,
             memory_bytes_max: config.limits.memory_bytes_max,
+            proxies: Proxies::new(config.proxies.clone()),
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
@@ -133,7 +135,8 @@ impl Server {
         loop {
             tokio::select! {
                 arrivals = acceptor.accept() => {
-                    self.place(arrivals);
+                    let direct = self.ask_proxies(arrivals);
+                    self.place(direct);
                     let wait = self.admission.wait_ms(self.now());
                     if wait > 0 {
                         acceptor.rest(Duration::from_millis(u64::from(wait)));
@@ -144,12 +147,29 @@ impl Server {
                     info!(signal, "stopping: no new connections, clients get what they are owed");
                     break;
                 }
+                asked = self.proxies.next() => match asked {
+                    Ok(arrival) => self.place(vec![arrival]),
+                    Err(proxy) => self.count_away(proxy, CloseReason::BadProxyHeader),
+                },
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = self.watchdog.look() => {}
             }
         }
         drop(acceptor);
         self.drain(&mut stop).await
+    }
+
+    /// Keeps connections from proxies until they have said where they come from; the others.
+    fn ask_proxies(&mut self, arrivals: Vec<Arrival>) -> Vec<Arrival> {
+        let mut direct = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            if !self.proxies.contain(arrival.1) {
+                direct.push(arrival);
+            } else if let Err((stream, proxy)) = self.proxies.ask(arrival) {
+                self.turn_away(stream, proxy, CloseReason::Full);
+            }
+        }
+        direct
     }
 
     /// Hands new connections to the shards that have the fewest, of those that are not stuck.
@@ -174,7 +194,8 @@ impl Server {
     }
 
     fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
-        if self.loads.total() >= self.connections_max {
+        let waiting = u32::try_from(self.proxies.waiting()).unwrap_or(u32::MAX);
+        if self.loads.total() + waiting >= self.connections_max {
             Err(CloseReason::Full)
         } else if is_short(self.loads.held_bytes(), self.memory_bytes_max) {
             Err(CloseReason::Memory)
@@ -187,6 +208,10 @@ impl Server {
         let mut line = vec![];
         Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
         refuse(stream, &line);
+        self.count_away(from, reason);
+    }
+
+    fn count_away(&mut self, from: SocketAddr, reason: CloseReason) {
         let (count, told) = &mut self.turned_away[reason.index()];
         *count += 1;
         let now = Instant::now();
@@ -224,6 +249,11 @@ impl Server {
                     warn!(clients, "time is up: closing connections that have not read everything");
                     return Ok(End::Stopped);
                 }
+            }
+        }
+        for (reason, (count, _)) in CloseReason::ALL.iter().zip(self.turned_away) {
+            if count > 0 {
+                info!(reason = reason.label(), count, "connections were turned away");
             }
         }
         info!("stopped");

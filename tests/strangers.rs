@@ -61,6 +61,66 @@ fn f08_an_address_may_come_only_so_often() {
     assert!((0..50).all(|_| enter(&server, 7, FAST).is_some()), "exempt");
 }
 
+/// Connects from 127.0.0.`host`, and sends `header` in pieces of so many bytes.
+fn through_proxy(server: &Server, host: u8, header: &[u8], piece: usize) -> Client {
+    let mut client = Client::connect_from(&format!("127.0.0.{host}"), server);
+    header.chunks(piece).for_each(|bytes| client.send_bytes(bytes));
+    client
+}
+
+const BEHIND_PROXY: [&str; 4] = ["--proxies", "127.0.0.9", "--address-connections-max", "2"];
+
+#[test]
+fn f09_limits_are_for_the_address_in_the_header_of_a_proxy() {
+    let server = start(2, &BEHIND_PROXY);
+    let v1 = |host: u8| format!("PROXY TCP4 203.0.113.{host} 127.0.0.1 4000 1\r\n").into_bytes();
+    let v2 = |host: u8| {
+        let start = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71";
+        [&start[..], &[host, 127, 0, 0, 1, 15, 160, 0, 1]].concat()
+    };
+    let headers = [v1(1), v2(1), v1(2), v2(2)];
+    let mut clients: Vec<Client> = headers
+        .iter()
+        .zip([1, 1, 7, 1000])
+        .map(|(header, piece)| {
+            // What comes right behind the header is a line like any other.
+            through_proxy(&server, 9, &[header, &b"/nonsense\n"[..]].concat(), piece)
+        })
+        .collect();
+    for client in &mut clients {
+        client.skip_to("Unrecognized command /nonsense, try /help");
+    }
+    for header in [v1(1), v2(2)] {
+        let mut client = through_proxy(&server, 9, &header, 1000);
+        client.expect(FULL);
+        client.closed();
+    }
+    // From anybody else it is no header, however it looks.
+    let mut liar = through_proxy(&server, 3, &v1(5), 1000);
+    let name = liar.expect_help_and_name();
+    liar.skip_to(&format!("{name}: PROXY TCP4 203.0.113.5 127.0.0.1 4000 1"));
+}
+
+#[test]
+fn f09_a_proxy_that_says_nothing_sensible_is_hung_up_on_without_a_word() {
+    let server = start(1, &BEHIND_PROXY);
+    let giant = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"[..], &[0; 600]].concat();
+    let endless = [b"PROXY TCP4 ".to_vec(), vec![b'1'; 600]].concat();
+    let silent = Vec::new();
+    let junk = b"hello, I would like to chat\n".to_vec();
+    let mut clients = [giant, endless, junk, silent].map(|it| through_proxy(&server, 9, &it, 1000));
+    for client in &mut clients {
+        // Bytes that were not read make it a reset.
+        assert_eq!(client.read_blindly(1), 0);
+    }
+    // Nobody had to wait for that.
+    assert!(enter(&server, 3, FULL).is_some());
+    drop(clients);
+    assert_eq!(server.stop().0, Some(0));
+    let log = server.stderr.all().join("\n");
+    assert!(log.contains(r#"reason="bad-proxy-header" count=4"#), "{log}");
+}
+
 #[test]
 fn f10_a_herd_is_let_in_at_a_pace_and_nobody_is_refused() {
     const HERD: u8 = 60;

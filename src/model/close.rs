@@ -28,11 +28,13 @@ pub enum CloseReason {
     AddressFull,
     /// Its address had connected too often of late: it was turned away.
     AddressFast,
+    /// It came through a proxy that did not say from where: it was turned away without a word.
+    BadProxyHeader,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
@@ -45,6 +47,7 @@ impl CloseReason {
         Self::Full,
         Self::AddressFull,
         Self::AddressFast,
+        Self::BadProxyHeader,
     ];
 
     /// The place of this reason in a table with one entry per reason.
@@ -69,6 +72,7 @@ impl CloseReason {
             Self::Full => "full",
             Self::AddressFull => "address-full",
             Self::AddressFast => "address-fast",
+            Self::BadProxyHeader => "bad-proxy-header",
         }
     }
 }

@@ -4,9 +4,11 @@ mod acceptor;
 mod admission;
 mod connections;
 mod loads;
+pub mod proxy;
 mod readiness;
 
 pub use acceptor::{Acceptor, Arrival, listen, refuse};
 pub use admission::{Admission, AdmissionLimits};
 pub use connections::{Connections, Received};
 pub use loads::Loads;
+pub use proxy::Proxies;
