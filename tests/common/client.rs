@@ -184,6 +184,20 @@ impl Client {
         socket.set_linger(Some(Duration::ZERO)).expect("an option of our own socket");
     }
 
+    /// Asserts that the server ends the connection without a word, in good order or not.
+    #[track_caller]
+    pub fn hung_up_on(&mut self) {
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
+        match self.stream.read(&mut [0]) {
+            Ok(0) => {}
+            Ok(_) => self.fail("expected the end of the connection, got more"),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.fail("expected the end of the connection, and waited")
+            }
+            Err(_) => {}
+        }
+    }
+
     /// Reads some bytes, which are not looked at; nothing at the end of the connection, however it
     /// comes.
     pub fn read_blindly(&mut self, bytes_max: usize) -> usize {
