@@ -7,18 +7,13 @@ use std::time::{Duration, Instant};
 
 use common::proxy::{Accident, Faults, GOOD, Proxy};
 use common::victims::Victims;
-use common::{Client, Server, expect_quiet, introduced, people};
+use common::{Client, Server, eventually, expect_quiet, introduced, people};
 
 /// Says where a failure comes from; any number will do.
 const SEED: u64 = 20_260_101;
 
 /// Bytes that pass before an accident: more than the greeting, less than what is said after it.
 const BEFORE_BYTES: usize = 600;
-
-/// A client behind such a network, who has read its greeting; `others` are in `main`, too.
-fn behind(proxy: &Proxy, name: &str, others: &mut [Client]) -> Client {
-    introduced(Client::connect_to(proxy.addr), name, others)
-}
 
 #[test]
 fn who_is_behind_a_bad_network_reads_everything_in_order() {
@@ -30,11 +25,12 @@ fn who_is_behind_a_bad_network_reads_everything_in_order() {
     for shards in [1, 2, 8] {
         let server = Server::start(shards, &[]);
         let mut victims = Victims::in_room(&server, "victims");
-        let mut here = people(&server, ["amy"]).into_iter().collect::<Vec<_>>();
+        let mut here = Vec::from(people(&server, ["amy"]));
         let networks = [dribble, crumbs, far, modem];
         let proxies = networks.map(|faults| Proxy::start(server.addr, SEED, faults, faults));
         for (number, proxy) in proxies.iter().enumerate() {
-            let newcomer = behind(proxy, &format!("bad-{number}"), &mut here);
+            let newcomer =
+                introduced(Client::connect_to(proxy.addr), &format!("bad-{number}"), &mut here);
             here.push(newcomer);
         }
         victims.unharmed_by(|| everybody_says(LINES, &mut here));
@@ -61,7 +57,7 @@ fn a_delay_holds_what_passes() {
     let server = Server::start(1, &[]);
     let faults = Faults { delay: DELAY, ..GOOD };
     let proxy = Proxy::start(server.addr, SEED, faults, faults);
-    let mut far = behind(&proxy, "far", &mut []);
+    let mut far = introduced(Client::connect_to(proxy.addr), "far", &mut []);
     let began = Instant::now();
     let line = far.say_something();
     far.expect(&line);
@@ -73,19 +69,20 @@ fn a_client_whose_connection_is_reset_has_left() {
     let faults = Faults { accident: Some((BEFORE_BYTES, Accident::Reset)), ..GOOD };
     for shards in [1, 2, 8] {
         let server = Server::start(shards, &[]);
-        let mut here = people(&server, ["amy", "bob"]).into_iter().collect::<Vec<_>>();
+        let mut here = people(&server, ["amy", "bob"]);
         let proxy = Proxy::start(server.addr, SEED, GOOD, faults);
-        let _lost = behind(&proxy, "lost", &mut here);
-        let [amy, bob] = &mut here[..] else { unreachable!("two") };
+        let _lost = introduced(Client::connect_to(proxy.addr), "lost", &mut here);
+        let [amy, bob] = &mut here;
         let mut left = false;
-        while !left {
+        eventually("somebody has left", || {
             let line = amy.say_something();
             for member in [&mut *amy, &mut *bob] {
                 let before = member.skip_to(&line);
                 assert!(before.iter().all(|it| it == "lost left"), "{before:?}");
                 left = !before.is_empty();
             }
-        }
+            left
+        });
         expect_quiet([amy, bob]);
     }
 }
@@ -95,20 +92,16 @@ fn a_client_whose_input_ends_on_the_way_has_left_after_all_it_said() {
     let faults = Faults { accident: Some((BEFORE_BYTES, Accident::HalfClose)), ..GOOD };
     for shards in [1, 2, 8] {
         let server = Server::start(shards, &[]);
-        let mut here = people(&server, ["amy"]).into_iter().collect::<Vec<_>>();
+        let mut here = people(&server, ["amy", "bob"]);
         let proxy = Proxy::start(server.addr, SEED, faults, GOOD);
-        let mut lost = behind(&proxy, "lost", &mut here);
-        let said: String = (0..200).map(|number| format!("{number:03}\n")).collect();
-        lost.send_bytes(said.as_bytes());
-        // What has passed, and the line that was cut, is all there is.
-        let passed = BEFORE_BYTES - "/name lost\n".len();
-        let [amy] = &mut here[..] else { unreachable!("one") };
-        for number in 0..passed / 4 {
-            amy.expect(&format!("lost: {number:03}"));
+        let mut lost = introduced(Client::connect_to(proxy.addr), "lost", &mut here);
+        let cut = says_more_than_passes(&mut lost, &mut here);
+        for member in &mut here {
+            member.expect(&format!("lost: {cut}"));
+            member.expect("lost left");
         }
-        amy.expect(&format!("lost: {}", &said[passed / 4 * 4..passed]));
-        amy.expect("lost left");
-        expect_quiet([amy]);
+        let [amy, bob] = &mut here;
+        expect_quiet([amy, bob]);
     }
 }
 
@@ -117,18 +110,35 @@ fn a_stall_looks_like_silence_and_keeps_nobody_waiting() {
     let faults = Faults { accident: Some((BEFORE_BYTES, Accident::Stall)), ..GOOD };
     for shards in [1, 2, 8] {
         let server = Server::start(shards, &[]);
-        let mut here = people(&server, ["amy", "bob"]).into_iter().collect::<Vec<_>>();
+        let mut here = people(&server, ["amy", "bob"]);
         let proxy = Proxy::start(server.addr, SEED, faults, faults);
-        let _stalled = behind(&proxy, "stalled", &mut here);
-        let [amy, bob] = &mut here[..] else { unreachable!("two") };
+        let mut lost = introduced(Client::connect_to(proxy.addr), "lost", &mut here);
+        // The line that was cut is not told: the rest of it may still come.
+        says_more_than_passes(&mut lost, &mut here);
+        let [amy, bob] = &mut here;
         for _ in 0..100 {
             expect_quiet([&mut *amy, &mut *bob]);
         }
-        amy.send("/users");
-        amy.expect("Users - amy, bob, stalled");
-        // With the network, the connection goes.
+        assert_eq!(amy.ask("/users"), "Users - amy, bob, lost");
+        // With the network, the connection goes, and the line is told after all.
         drop(proxy);
-        amy.expect("stalled left");
-        bob.expect("stalled left");
+        for member in &mut here {
+            member.skip_to("lost left");
+        }
+        let [amy, bob] = &mut here;
+        expect_quiet([amy, bob]);
     }
+}
+
+/// Has a client say more than passes before the accident; others read the lines that passed. What
+/// has passed of the next one.
+fn says_more_than_passes(lost: &mut Client, others: &mut [Client]) -> String {
+    let said: String = (0..200).map(|number| format!("{number:03}\n")).collect();
+    lost.send_bytes(said.as_bytes());
+    let passed = &said[..BEFORE_BYTES - "/name lost\n".len()];
+    let (whole, cut) = passed.rsplit_once('\n').expect("many lines");
+    for other in others {
+        whole.lines().for_each(|line| other.expect(&format!("lost: {line}")));
+    }
+    cut.to_owned()
 }

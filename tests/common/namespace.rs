@@ -35,7 +35,7 @@ impl Namespace {
         assert!(
             rustix::process::geteuid().is_root(),
             "only root can make a network namespace: run the tests as root, or leave out those \
-             that need one with `cargo test -- --skip f07_`"
+             that need one with `cargo test -- --skip f07_ --skip f32_`"
         );
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
