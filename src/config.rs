@@ -92,6 +92,10 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_STALL_SECONDS", value_name = "1..=3600", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
     pub stall_seconds: u64,
+    /// Seconds after which a client whose machine no longer answers is taken for gone.
+    #[arg(long, env = "HUBBUB_VANISH_SECONDS", value_name = "2..=7200", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..=7200), help_heading = "Time")]
+    pub vanish_seconds: u64,
     /// How long clients may take, after SIGINT or SIGTERM, to read what they are owed.
     #[arg(long, env = "HUBBUB_DRAIN_SECONDS", value_name = "0..=3600", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
@@ -176,6 +180,8 @@ pub struct Config {
     pub admission: AdmissionLimits,
     /// Where connections come from that have a PROXY header.
     pub proxies: Vec<IpNet>,
+    /// When a peer that does not answer is taken for gone.
+    pub vanish_wait: Duration,
     /// How long a drain may take.
     pub drain_wait_max: Duration,
     /// What sessions and rooms may cost.
@@ -273,6 +279,7 @@ impl Config {
             connections_max,
             admission: admission(args, connections_max),
             proxies: networks(&args.proxies),
+            vanish_wait: Duration::from_secs(args.vanish_seconds),
             drain_wait_max: Duration::from_secs(args.drain_seconds),
             limits,
         })

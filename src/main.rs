@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 fn serve(args: &Args, config: &Config, log: &Log) -> Result<End, String> {
     let explain = |e: io::Error| server::explain_listen_error(&e, config.address);
-    let listener = hubbub::net::listen(config.address).map_err(explain)?;
+    let listener = hubbub::net::listen(config.address, config.vanish_wait).map_err(explain)?;
     let address = listener.local_addr().map_err(explain)?;
     announce(args.log_format, config, address, log);
     server::run(config, listener).map_err(|e| format!("cannot serve: {e}"))

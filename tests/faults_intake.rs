@@ -192,6 +192,28 @@ fn f07_a_peer_that_is_cut_off_costs_nobody_and_misses_nothing_when_it_is_back() 
 }
 
 #[test]
+fn f07_a_peer_that_stays_cut_off_is_found_out_whether_it_is_owed_something_or_not() {
+    let network = Namespace::make();
+    let wrapper = network.wrapper();
+    let args = ["--vanish-seconds", "4"];
+    let setup = Setup { wrapper: &wrapper, shards: 2, args: &args, ..Setup::default() };
+    let server = Server::start_as(&setup);
+    network.within(|| {
+        let mut here = people(&server, ["amy", "tunnel", "hermit"]);
+        here[2].join("cave");
+        here[..2].iter_mut().for_each(|client| client.expect("hermit left"));
+        let [mut amy, tunnel, hermit] = here;
+        network.cut(tunnel.addr());
+        network.cut(hermit.addr());
+        // One is owed this and what comes after, the other nothing.
+        let line = amy.say_something();
+        amy.expect(&line);
+        amy.expect("tunnel left");
+        eventually("the hermit is gone", || amy.ask("/rooms") == "Rooms - main (1)");
+    });
+}
+
+#[test]
 fn f10_a_herd_that_comes_back_after_a_crash_is_let_in() {
     const HERD: usize = 5_000;
     let _alone = alone();

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
 use hubbub::net::listen;
@@ -57,7 +58,7 @@ pub(crate) fn play(flags: &Flags) -> io::Result<()> {
     tell_at_the_end();
     // The queue of the standard library's is too short for a crowd: who finds it full tries again a
     // second later.
-    let listener = listen(SocketAddr::from((flags.ip, flags.port)))?;
+    let listener = listen(SocketAddr::from((flags.ip, flags.port)), Duration::from_secs(60))?;
     eprintln!("{} listening on {}", flags.reference.name(), listener.local_addr()?);
     match flags.reference {
         Subject::Hubbub => Err(io::Error::other("hubbub has a program of its own")),

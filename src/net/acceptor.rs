@@ -15,15 +15,8 @@ use crate::net::readiness::Listener;
 const BATCH_MAX: usize = 32;
 /// Connections the kernel keeps for us until we accept them; it may have a lower limit of its own.
 const BACKLOG: i32 = 4096;
-/// When a peer that is silent is asked whether it is still there: after 30 s, then every 10 s,
-/// three times.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(30))
-    .with_interval(Duration::from_secs(10))
-    .with_retries(3);
-/// How long a peer may leave unacknowledged what it was sent. The probes above are for connections
-/// on which nothing waits, this is for those on which something does: neither finds both.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// How often a peer that is silent is asked whether it is still there.
+const PROBES: u32 = 3;
 /// Bytes that the kernel takes for a client ahead of what the network can carry: enough to keep it
 /// busy, and little enough that it is soon known who does not read. Half of it has to go before it
 /// takes more, so this is also what decides how slow is too slow.
@@ -45,22 +38,33 @@ pub struct Acceptor {
     resting_until: Option<Instant>,
 }
 
-/// Opens a socket for new connections at `address`.
+/// Opens a socket for new connections at `address`, whose peers are taken for gone when they have
+/// not answered for about `vanish_wait`.
 ///
 /// # Errors
 /// Those of the operating system, above all that the address is in use or not ours.
-pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub fn listen(address: SocketAddr, vanish_wait: Duration) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     // All of these are inherited by every connection: no system call for each.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    // Probes are for connections on which nothing waits, the other is for those on which something
+    // does: neither finds both.
+    socket.set_tcp_keepalive(&keepalive(vanish_wait))?;
+    socket.set_tcp_user_timeout(Some(vanish_wait / 2))?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+/// Half of the time in silence, and half of it asking.
+fn keepalive(vanish_wait: Duration) -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(vanish_wait / 2)
+        .with_interval((vanish_wait / 2 / PROBES).max(Duration::from_secs(1)))
+        .with_retries(PROBES)
 }
 
 /// Tells a connection why it cannot stay, if it listens, and closes it.
