@@ -202,6 +202,8 @@ fn f07_a_peer_that_stays_cut_off_is_found_out_whether_it_is_owed_something_or_no
         let mut here = people(&server, ["amy", "tunnel", "hermit"]);
         here[2].join("cave");
         here[..2].iter_mut().for_each(|client| client.expect("hermit left"));
+        // A line that says nothing acknowledges all that came before, and is not answered.
+        here[2].send("");
         let [mut amy, tunnel, hermit] = here;
         network.cut(tunnel.addr());
         network.cut(hermit.addr());
