@@ -16,13 +16,15 @@ use crate::model::{
 impl Core {
     /// A command of the session in `slot`, for which [`Core::may_read`] holds.
     pub fn handle_command(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
-        self.spend(slot, command.cost(), now);
-        self.obey(slot, command, now);
-        self.rest(slot, now);
+        if self.sessions[slot].metered {
+            self.handle_metered(slot, command, now);
+        } else {
+            self.obey(slot, command, now);
+        }
     }
 
     #[inline]
-    fn obey(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
+    pub(super) fn obey(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
         match command {
             Command::Say(text) => match self.sessions[slot].current_room() {
                 Some(room) => self.say(slot, room, text),
@@ -209,7 +211,9 @@ impl Core {
             self.remove_member(slot, membership.room);
         }
         self.laggards.forget(id);
-        self.founders.remove(&id);
+        if !self.founders.is_empty() {
+            self.founders.remove(&id);
+        }
         let session = self.sessions.remove(slot);
         self.counters.closed[reason.index()] += 1;
         if self.drain.has_begun() && reason == CloseReason::Drain {

@@ -59,15 +59,16 @@ impl Core {
         may_found: bool,
         now: Moment,
     ) {
-        if let Some(refusal) = self.refusal(name, may_found) {
+        let index = self.rooms.find_or_add(name);
+        let founded = self.rooms[index].home.is_none();
+        if founded && let Some(refusal) = self.refusal(name, may_found) {
             let room = name.clone();
+            self.rooms.tidy(index);
             self.send(session.shard, ShardMsg::RoomRefused { room, session, refusal }, now);
             return;
         }
         let shards = usize::from(self.shards);
-        let index = self.rooms.find_or_add(name);
         let room = &mut self.rooms[index];
-        let founded = room.home.is_none();
         if founded {
             self.homes += 1;
             #[cfg(any(test, feature = "simulation"))]
@@ -94,10 +95,9 @@ impl Core {
         self.send(session.shard, entered, now);
     }
 
-    /// Why nobody may come into the room `name` now, if it would have to be founded.
+    /// Why the room `name`, which is not there, may not be founded now.
     fn refusal(&self, name: &Name, may_found: bool) -> Option<Refusal> {
-        let exists = self.rooms.find(&name.key()).is_some_and(|it| self.rooms[it].home.is_some());
-        if exists || *name == self.lobby {
+        if *name == self.lobby {
             None
         } else if self.homes >= self.limits.home_rooms_max {
             Some(Refusal::ServerHasTooMany)

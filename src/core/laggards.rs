@@ -69,7 +69,9 @@ impl Laggards {
 
     /// `session` has ended.
     pub fn forget(&mut self, session: SessionId) {
-        self.0.remove(&session);
+        if !self.0.is_empty() {
+            self.0.remove(&session);
+        }
     }
 
     /// Looks at how `session` has got on.

@@ -68,6 +68,8 @@ pub struct Log {
     /// Where the buffer starts, in bytes since the log began; what is before `start` in it is
     /// evicted.
     base: u64,
+    /// Bytes of memory that the account has it hold.
+    counted: usize,
 }
 
 /// Where a write that stopped inside the log leaves its reader.
@@ -107,6 +109,12 @@ impl Log {
         self.frames.held_bytes()
     }
 
+    /// Bytes of memory that the account has it hold.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn counted_bytes(&self) -> usize {
+        self.counted
+    }
+
     /// Appends the frame that `render` writes, then evicts the oldest frames that are over the
     /// limits.
     #[inline]
@@ -118,8 +126,8 @@ impl Log {
     ) {
         if self.frames.bytes.capacity() == 0 {
             self.frames = spares.take();
+            self.counted = self.frames.held_bytes();
         }
-        let before = self.frames.held_bytes();
         let shares = Shares::of(limits);
         self.make_room(&shares);
         render(&mut self.frames.bytes);
@@ -130,7 +138,13 @@ impl Log {
         while over(&self.frames) && self.frames.ends.len() > 1 {
             self.evict(&shares);
         }
-        spares.held_bytes += self.frames.held_bytes() - before;
+    }
+
+    /// Has the account follow what the log holds.
+    #[inline]
+    pub fn recount(&mut self, spares: &mut Spares) {
+        let held = self.frames.held_bytes();
+        spares.held_bytes = spares.held_bytes + held - std::mem::replace(&mut self.counted, held);
     }
 
     /// Sees that the buffer does not grow by doubling past its share.
@@ -197,7 +211,8 @@ impl Log {
 
     /// Evicts three quarters of the frames, the oldest, and gives back the memory; how much it was.
     pub fn shed(&mut self, spares: &mut Spares) -> usize {
-        let before = self.frames.held_bytes();
+        self.recount(spares);
+        let before = self.counted;
         for _ in 0..self.frames.ends.len() / 4 * 3 {
             self.start = self.frames.ends.pop_front().expect("a quarter of them is left");
             self.first += 1;
@@ -207,14 +222,15 @@ impl Log {
         self.base = self.start;
         self.frames.bytes.shrink_to_fit();
         self.frames.ends.shrink_to_fit();
-        let freed = before - self.frames.held_bytes();
-        spares.held_bytes -= freed;
-        freed
+        self.recount(spares);
+        before - self.counted
     }
 
     /// Forgets all frames, which everyone has read, and hands the memory on.
     #[inline]
     pub fn release(&mut self, spares: &mut Spares) {
+        self.recount(spares);
+        self.counted = 0;
         (self.first, self.start) = (self.head(), self.end_bytes());
         self.base = self.start;
         spares.keep(std::mem::take(&mut self.frames));
@@ -222,7 +238,7 @@ impl Log {
 }
 
 impl Spares {
-    /// Bytes of memory that all logs hold, and that are kept for the next.
+    /// Bytes of memory that all logs hold, as last counted, and that are kept for the next.
     #[inline]
     #[must_use]
     pub fn held_bytes(&self) -> usize {

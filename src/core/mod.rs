@@ -358,7 +358,9 @@ impl Core {
     /// asked for too much.
     fn open_gate(&mut self, slot: Slot, now: Moment) {
         self.sessions[slot].gate = Gate::Open;
-        self.rest(slot, now);
+        if self.sessions[slot].metered {
+            self.rest(slot, now);
+        }
         self.reconsider(slot);
     }
 

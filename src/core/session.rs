@@ -69,6 +69,8 @@ pub struct Session {
     pub timed: bool,
     /// It may ask for as much as it likes.
     pub exempt: bool,
+    /// Somebody wants to know what it asks for and when: it is not exempt, or may be idle too long.
+    pub metered: bool,
     /// How much of [`Limits::allowance`] it has spent.
     pub spent: Spent,
     /// Its name, in its own spelling.
@@ -138,6 +140,7 @@ impl Sessions {
             waiting: false,
             timed: false,
             exempt,
+            metered: !exempt,
             spent: Spent::nothing(now),
             name,
             rooms: SmallVec::new(),

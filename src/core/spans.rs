@@ -5,16 +5,20 @@ use crate::core::Core;
 use crate::core::laggards::Verdict;
 use crate::core::session::Gate;
 use crate::core::timers::Timer;
-use crate::model::{CloseReason, Moment, Name, Refusal, Reply, SessionId, Slot, Spent};
+use crate::model::{CloseReason, Command, Moment, Name, Refusal, Reply, SessionId, Slot, Spent};
 
 impl Core {
+    /// A command of a session that has to pay for it.
+    #[cold]
+    pub(super) fn handle_metered(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
+        self.spend(slot, command.cost(), now);
+        self.obey(slot, command, now);
+        self.rest(slot, now);
+    }
+
     /// The session in `slot` asks for what costs so many messages.
-    #[inline]
-    pub(super) fn spend(&mut self, slot: Slot, cost: u32, now: Moment) {
-        let session = &mut self.sessions[slot];
-        if !session.exempt || self.limits.idle_wait_max.is_some() {
-            session.spent.spend(self.limits.allowance, cost, now);
-        }
+    fn spend(&mut self, slot: Slot, cost: u32, now: Moment) {
+        self.sessions[slot].spent.spend(self.limits.allowance, cost, now);
     }
 
     /// Its client has sent so much that is not even a command.
@@ -25,7 +29,6 @@ impl Core {
 
     /// Leaves the input of the session in `slot` unread for a while if it has asked for more than
     /// it may.
-    #[inline]
     pub(super) fn rest(&mut self, slot: Slot, now: Moment) {
         // What was asked may have ended it.
         let Some(session) = self.sessions.get_mut(slot) else { return };
@@ -105,6 +108,7 @@ impl Core {
     /// Sees that the session in `slot` ends when it is silent for too long, if there is a limit.
     pub(super) fn watch_silence(&mut self, slot: Slot, now: Moment) {
         if let Some(wait) = self.limits.idle_wait_max {
+            self.sessions[slot].metered = true;
             self.timers.set(now.after(wait), Timer::Idle(self.sessions.id(slot)));
         }
     }

@@ -418,7 +418,7 @@ impl World {
     fn check_account(&self) {
         for core in &self.cores {
             let feeds = core.rooms().iter().flat_map(|room| room.feeds());
-            let logs: usize = feeds.map(|feed| feed.log().held_bytes()).sum();
+            let logs: usize = feeds.map(|feed| feed.log().counted_bytes()).sum();
             assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
             let owed: usize =
                 core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
