@@ -89,8 +89,6 @@ impl Core {
         #[cfg(any(test, feature = "simulation"))]
         self.outgoing.journal.push(Entry::Entered(room.key.clone(), session, seq));
         let room = room.name.clone();
-        // Somebody has to be the first in the lobby.
-        let founded = founded && room != self.lobby;
         let entered = ShardMsg::RoomEntered { room, session, who, seq, announced, founded };
         self.send(session.shard, entered, now);
     }

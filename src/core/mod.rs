@@ -185,7 +185,7 @@ impl Core {
             ShardMsg::RoomRename { room, old, new } => self.room_rename(&room, &old, &new),
             ShardMsg::RoomEntered { room, session, who, seq, announced, founded } => {
                 if founded {
-                    self.has_founded(session, now);
+                    self.has_founded(&room, session, now);
                 }
                 self.room_entered(&room, session, who, (seq, announced), now);
             }

@@ -213,16 +213,17 @@ impl Sessions {
     /// Tells the session in `slot` something, in order with what its current room has told it up to
     /// now.
     pub fn reply(&mut self, rooms: &mut Rooms, slot: Slot, reply: &Reply<'_>) {
-        let before = self.owed(slot);
-        let session = &mut self[slot];
+        let session = &mut self.table[slot as usize];
         let wire = session.wire;
         let place = |m: &Membership| {
             let cursor = rooms[m.room].feed(wire).map_or(0, |feed| feed.head());
             Place { room: m.room, cursor }
         };
         let places = session.rooms.iter().map(place).collect();
-        session.outbox.get_or_insert_default().push_reply(places, wire, reply);
-        self.recount(slot, before);
+        let outbox = session.outbox.get_or_insert_default();
+        let before = outbox.bytes();
+        outbox.push_reply(places, wire, reply);
+        self.owed_bytes += outbox.bytes() - before;
         self.hold(rooms, slot);
         self.enqueue(slot);
     }

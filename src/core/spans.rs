@@ -65,9 +65,11 @@ impl Core {
     }
 
     /// A room was made for a session.
-    pub(super) fn has_founded(&mut self, id: SessionId, now: Moment) {
+    pub(super) fn has_founded(&mut self, room: &Name, id: SessionId, now: Moment) {
+        // Somebody has to be the first in the lobby.
         if let Some(slot) = self.sessions.find(id)
             && !self.sessions[slot].exempt
+            && *room != self.lobby
         {
             let spent = self.founders.entry(id).or_insert_with(|| Spent::nothing(now));
             spent.spend(self.limits.room_allowance, 1, now);
