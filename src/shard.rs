@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use tokio::time::Sleep;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::core::Core;
 use crate::core::sink::Sink;
@@ -329,6 +329,10 @@ impl Shard {
     /// Closes the connections of sessions that have ended.
     fn close_ended(&mut self, now: Moment) {
         while let Some((slot, reason)) = self.core.poll_closed() {
+            if reason.is_notable() {
+                let peer = self.connections.peer(slot).map_or("?".to_owned(), |it| it.to_string());
+                info!(shard = %self.id, reason = reason.label(), peer, "a client is sent away");
+            }
             self.connections.close(slot, reason, now);
         }
     }

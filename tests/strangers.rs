@@ -241,13 +241,16 @@ fn f21_who_never_reads_is_sent_away_and_others_lose_nothing() {
     for shards in [1, 2] {
         let server = Server::start(shards, &["--stall-seconds", "1"]);
         let mut readers = people(&server, ["talker", "witness"]);
-        let _sloth = introduced(Client::connect_narrowly(&server), "sloth", &mut readers);
+        let sloth = introduced(Client::connect_narrowly(&server), "sloth", &mut readers);
+        let address = sloth.addr();
         let [mut talker, mut witness] = readers;
         eventually("the sloth is sent away", || !talk(&mut talker, [&mut witness]).is_empty());
         // Whoever it was that was told first, both are told.
         expect_quiet([&mut talker, &mut witness]);
         assert_eq!(server.stop().0, Some(0));
-        assert!(server.stderr.all().iter().any(|line| line.contains("closed_slow=1")));
+        let log = server.stderr.all().join("\n");
+        assert!(log.contains("closed_slow=1"), "{log}");
+        assert!(log.contains(&format!(r#"reason="slow" peer="{address}""#)), "{log}");
     }
 }
 

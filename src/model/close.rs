@@ -56,6 +56,12 @@ impl CloseReason {
         self as usize
     }
 
+    /// Whether the operator is told of each: it is the server's doing, and not all the same.
+    #[must_use]
+    pub fn is_notable(self) -> bool {
+        matches!(self, Self::BadInput | Self::Internal | Self::Idle | Self::Slow | Self::Memory)
+    }
+
     /// The reason in logs and counters.
     #[must_use]
     pub fn label(self) -> &'static str {

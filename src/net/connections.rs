@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::ops::Range;
 use std::task::{Context, Poll as TaskPoll};
 use std::time::Duration;
@@ -288,6 +288,12 @@ impl Connections {
         self.tail_bytes += connection.tail.len();
         connection.pending = !exhausted;
         exhausted && connection.ended
+    }
+
+    /// Where the connection in `slot` comes from, or through which proxy, as far as it is known.
+    #[must_use]
+    pub fn peer(&self, slot: Slot) -> Option<SocketAddr> {
+        self.table.get(slot as usize)?.as_ref()?.stream.peer_addr().ok()
     }
 
     /// Whether nothing reaches the client of the connection in `slot` any more.
