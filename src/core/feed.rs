@@ -231,3 +231,51 @@ impl Feed {
         flushed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::*;
+
+    /// Takes everything.
+    struct Everything;
+
+    impl Sink for Everything {
+        fn write(&mut self, _slot: Slot, bytes: &[u8]) -> usize {
+            bytes.len()
+        }
+
+        fn write_parts(&mut self, _slot: Slot, parts: &[IoSlice<'_>]) -> usize {
+            parts.iter().map(|part| part.len()).sum()
+        }
+    }
+
+    /// Events up to which the feed of a room is not pressed, before anybody is served and after.
+    fn unpressed(limits: &Limits, event: &Event<'_>) -> [usize; 2] {
+        let (mut spares, mut troubles) = (Spares::default(), vec![]);
+        let room = Name::new("main").unwrap();
+        let mut feed = Feed::new(Wire::Line);
+        feed.add(0, false);
+        [(); 2].map(|()| {
+            let mut events = 0;
+            while !feed.is_pressed(limits) && events < 100 {
+                feed.append(&mut spares, limits, &room, event);
+                events += 1;
+            }
+            feed.flush(usize::MAX, &mut Everything, &mut troubles);
+            events - 1
+        })
+    }
+
+    #[test]
+    fn a_quarter_of_what_a_feed_may_keep_may_wait() {
+        let author = Name::new("bob").unwrap();
+        // With the author, and the end of the line: 20 bytes.
+        let event = Event::Said { author: &author, text: "fourteen bytes" };
+        let limits = Limits { feed_bytes_max: 800, feed_messages_max: 1_000, ..Limits::default() };
+        assert_eq!(unpressed(&limits, &event), [10, 10], "200 bytes");
+        let limits = Limits { feed_bytes_max: 1 << 20, feed_messages_max: 24, ..limits };
+        assert_eq!(unpressed(&limits, &event), [6, 6], "6 messages");
+    }
+}
