@@ -278,4 +278,33 @@ mod tests {
         let limits = Limits { feed_bytes_max: 1 << 20, feed_messages_max: 24, ..limits };
         assert_eq!(unpressed(&limits, &event), [6, 6], "6 messages");
     }
+
+    #[test]
+    fn what_somebody_has_not_got_is_kept_when_another_has_caught_up() {
+        let (mut spares, mut troubles) = (Spares::default(), vec![]);
+        let (limits, room) = (Limits::default(), Name::new("main").unwrap());
+        let mut feed = Feed::new(Wire::Line);
+        let ahead = feed.add(0, true);
+        feed.add(1, false);
+        feed.append(&mut spares, &limits, &room, &Event::Joined(&room));
+        feed.member_mut(ahead).cursor = feed.head();
+        feed.release(ahead);
+        feed.settle(&mut spares);
+        let flushed = feed.flush(usize::MAX, &mut Everything, &mut troubles);
+        assert!(flushed.deliveries == 1 && troubles.is_empty(), "{flushed:?}, {troubles:?}");
+        feed.settle(&mut spares);
+        assert_eq!(feed.log.held_bytes(), 0, "everyone has it");
+    }
+
+    #[test]
+    fn a_room_that_was_large_does_not_stay_large() {
+        let mut feed = Feed::new(Wire::Line);
+        for slot in 0..1_000 {
+            feed.add(slot, false);
+        }
+        for _ in 0..999 {
+            feed.remove(0, |_, _| {});
+        }
+        assert!(feed.members.capacity() < 10, "room for {}", feed.members.capacity());
+    }
 }
