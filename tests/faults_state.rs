@@ -221,9 +221,8 @@ fn f33_memory_after_a_burst_is_what_it_was_after_the_first() {
     /// They come in waves, so that what is on its way at any one time, and the memory for it, does
     /// not depend on how busy the machine is. In the end they are all there, and go at once.
     const WAVE: usize = 100;
-    /// What a burst may leave more than the first did, in per cent: the allocator keeps a little more
-    /// each time, up to a point, and how much depends on who is served by which thread when. What
-    /// is lost for each of 5 000 clients is far more.
+    /// What a burst may leave more than the first did, in per cent: the allocator keeps a little
+    /// more each time, up to a point. What is lost for each of 5 000 clients is far more.
     const GROWTH_PERCENT_MAX: u64 = 25;
     let _alone = alone();
     let server = Server::start(2, &[]);

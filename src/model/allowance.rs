@@ -3,8 +3,9 @@
 
 use super::Moment;
 
-/// More than the dearest thing costs that is paid for from an allowance.
-const DEAREST: u32 = 16;
+/// More than anything costs that is paid for from an allowance at once: a list and what came with it,
+/// or a batch of connections.
+const DEAREST: u32 = 64;
 
 /// How often something may be done: so many times at once, and as many more as the time that has
 /// passed brings.
@@ -91,6 +92,15 @@ mod tests {
         assert_eq!(spent.wait_ms(ALLOWANCE, rested), 0, "the whole burst is back");
         spent.spend(ALLOWANCE, 1, rested);
         assert_eq!(spent.wait_ms(ALLOWANCE, rested), 100, "and no more than that");
+    }
+
+    #[test]
+    fn whoever_spends_far_more_than_there_is_has_to_wait_for_all_of_it() {
+        let start = Moment(7);
+        let mut spent = Spent::nothing(start);
+        spent.spend(ALLOWANCE, 20, start);
+        spent.spend(ALLOWANCE, 32, start);
+        assert_eq!(spent.wait_ms(ALLOWANCE, start), 3_200);
     }
 
     #[test]

@@ -48,6 +48,16 @@ impl Tool {
         Ok(cargo)
     }
 
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it need not be built.
+    pub(crate) fn is_there(&self) -> Result<bool, String> {
+        Ok(is_installed(self.name) || self.folder()?.join("bin").join(self.name).exists())
+    }
+
     /// How to have it on one's own search path.
     pub(crate) fn install_line(&self) -> String {
         format!("cargo install --locked {}", self.package())
