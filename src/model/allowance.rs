@@ -3,8 +3,8 @@
 
 use super::Moment;
 
-/// More than anything costs that is paid for from an allowance at once: a list and what came with it,
-/// or a batch of connections.
+/// More than anything costs that is paid for from an allowance at once: a list and what came with
+/// it, or a batch of connections.
 const DEAREST: u32 = 64;
 
 /// How often something may be done: so many times at once, and as many more as the time that has
