@@ -17,6 +17,8 @@ use crate::net::AdmissionLimits;
 const DESCRIPTORS_RESERVED: u64 = 64;
 /// Descriptors each shard needs for itself.
 const DESCRIPTORS_PER_SHARD: u64 = 8;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 /// Addresses that are remembered, if there may be fewer clients than half of that.
 const ADDRESSES_MIN: usize = 1024;
 /// Frames of the longest message that a feed must have room for, so that no one message pushes out
@@ -252,14 +254,8 @@ impl Config {
             drain_spread_max: Duration::from_secs(args.drain_seconds) / 2,
             idle_wait_max: args.idle_seconds.map(Duration::from_secs),
             stall_wait_max: Duration::from_secs(args.stall_seconds),
-            allowance: Allowance {
-                each_ms: 1_000 / args.messages_per_second,
-                burst: args.messages_burst,
-            },
-            room_allowance: Allowance {
-                each_ms: 60_000 / args.rooms_per_minute,
-                burst: args.rooms_per_minute,
-            },
+            allowance: Allowance::of(args.messages_per_second, SECOND, args.messages_burst),
+            room_allowance: Allowance::of(args.rooms_per_minute, MINUTE, args.rooms_per_minute),
             home_rooms_max: args.rooms_max.div_ceil(u32::from(shards)) as usize,
             ..Limits::default()
         };
@@ -292,11 +288,8 @@ fn admission(args: &Args, connections_max: u32) -> AdmissionLimits {
         exempt: networks(&args.exempt),
         addresses_max: (connections_max as usize * 2).max(ADDRESSES_MIN),
         per_address_max: args.address_connections_max,
-        per_address: Allowance { each_ms: 60_000 / per_minute, burst: per_minute * 2 },
-        overall: Allowance {
-            each_ms: 1_000 / args.connects_per_second,
-            burst: args.connects_per_second,
-        },
+        per_address: Allowance::of(per_minute, MINUTE, per_minute * 2),
+        overall: Allowance::of(args.connects_per_second, SECOND, args.connects_per_second),
     }
 }
 

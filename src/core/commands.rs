@@ -76,8 +76,7 @@ impl Core {
             self.reply(slot, &Reply::Internal);
             self.begin_close(slot, reason, now);
         } else {
-            self.forget(slot, reason, now);
-            self.closed.push_back((slot, reason));
+            self.end(slot, reason, now);
         }
     }
 

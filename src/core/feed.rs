@@ -167,12 +167,13 @@ impl Feed {
         self.held -= 1;
     }
 
-    /// Counts the log's memory, and gives it back if everyone has read everything.
+    /// Gives the log's memory back if everyone has read everything, and counts it if not.
     #[inline]
     pub fn settle(&mut self, spares: &mut Spares) {
-        self.log.recount(spares);
         if self.held == 0 && self.settled_head == self.log.head() && self.log.held_bytes() > 0 {
             self.log.release(spares);
+        } else {
+            self.log.recount(spares);
         }
     }
 

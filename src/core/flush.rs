@@ -154,8 +154,7 @@ impl Core {
         if let Gate::Closing(reason) = session.gate
             && (session.rooms.is_empty() || reason == CloseReason::Drain)
         {
-            self.forget(slot, reason, now);
-            self.closed.push_back((slot, reason));
+            self.end(slot, reason, now);
         } else if session.held {
             self.sessions.release(&mut self.rooms, slot);
         }

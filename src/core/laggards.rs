@@ -21,6 +21,12 @@ struct Lag {
     caught_up: bool,
 }
 
+impl Lag {
+    fn from(now: Moment) -> Self {
+        Self { since: now, taken: 0, caught_up: false }
+    }
+}
+
 /// What to do about a client that had fallen behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -39,10 +45,10 @@ impl Laggards {
         let mut is_new = false;
         let lag = self.0.entry(session).or_insert_with(|| {
             is_new = true;
-            Lag { since: now, taken: 0, caught_up: false }
+            Lag::from(now)
         });
         if lag.caught_up {
-            *lag = Lag { since: now, taken: 0, caught_up: false };
+            *lag = Lag::from(now);
         }
         is_new
     }
@@ -88,7 +94,7 @@ impl Laggards {
         if lag.taken < limits.stall_bytes_min {
             return Verdict::Slow;
         }
-        *lag = Lag { since: now, taken: 0, caught_up: false };
+        *lag = Lag::from(now);
         Verdict::Wait(now.after(limits.stall_wait_max))
     }
 }

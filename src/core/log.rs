@@ -135,8 +135,10 @@ impl Log {
         let over = |frames: &Frames| {
             frames.bytes.len() > shares.bytes_max || frames.ends.len() > shares.frames_max
         };
+        // Each move of what is kept makes room for an eighth of it, so that eviction costs a few
+        // copied bytes for each byte appended, and only where somebody does not read.
         while over(&self.frames) && self.frames.ends.len() > 1 {
-            self.evict(&shares);
+            self.evict(shares.bytes_max / 8);
         }
     }
 
@@ -156,16 +158,21 @@ impl Log {
         }
     }
 
-    fn evict(&mut self, shares: &Shares) {
-        self.start = self.frames.ends.pop_front().expect("a log over its limit has frames");
+    /// Evicts the oldest frame. Its bytes stay in the buffer until more than `dead_bytes_max` are
+    /// of no use.
+    fn evict(&mut self, dead_bytes_max: usize) {
+        self.start = self.frames.ends.pop_front().expect("who evicts has frames");
         self.first += 1;
-        // Each move of what is kept makes room for an eighth of it, so that eviction costs a few
-        // copied bytes for each byte appended, and only where somebody does not read.
-        let dead = self.index(self.start);
-        if dead > shares.bytes_max / 8 {
-            self.frames.bytes.drain(..dead);
-            self.base = self.start;
+        if self.index(self.start) > dead_bytes_max {
+            self.compact();
         }
+    }
+
+    /// Moves what is kept to where the buffer starts.
+    fn compact(&mut self) {
+        let dead = self.index(self.start);
+        self.frames.bytes.drain(..dead);
+        self.base = self.start;
     }
 
     fn index(&self, position: u64) -> usize {
@@ -214,12 +221,9 @@ impl Log {
         self.recount(spares);
         let before = self.counted;
         for _ in 0..self.frames.ends.len() / 4 * 3 {
-            self.start = self.frames.ends.pop_front().expect("a quarter of them is left");
-            self.first += 1;
+            self.evict(usize::MAX);
         }
-        let dead = self.index(self.start);
-        self.frames.bytes.drain(..dead);
-        self.base = self.start;
+        self.compact();
         self.frames.bytes.shrink_to_fit();
         self.frames.ends.shrink_to_fit();
         self.recount(spares);

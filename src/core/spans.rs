@@ -23,8 +23,10 @@ impl Core {
 
     /// Its client has sent so much that is not even a command.
     pub fn handle_noise(&mut self, slot: Slot, cost: u32, now: Moment) {
-        self.spend(slot, cost, now);
-        self.rest(slot, now);
+        if self.sessions[slot].metered {
+            self.spend(slot, cost, now);
+            self.rest(slot, now);
+        }
     }
 
     /// Leaves the input of the session in `slot` unread for a while if it has asked for more than

@@ -1,6 +1,8 @@
 //! How often something may be done, and how much of that somebody has used: a token bucket in four
 //! bytes.
 
+use std::time::Duration;
+
 use super::Moment;
 
 /// More than anything costs that is paid for from an allowance at once: a list and what came with
@@ -15,6 +17,15 @@ pub struct Allowance {
     pub each_ms: u32,
     /// How many times it may be done at once, by whoever has not done it for a while.
     pub burst: u32,
+}
+
+impl Allowance {
+    /// So many times in `span`, and so many at once.
+    #[must_use]
+    pub fn of(times: u32, span: Duration, burst: u32) -> Self {
+        let each_ms = span.as_millis() / u128::from(times.max(1));
+        Self { each_ms: u32::try_from(each_ms).unwrap_or(u32::MAX), burst }
+    }
 }
 
 /// The moment up to which an allowance is spent, in milliseconds since the server started, without

@@ -308,14 +308,14 @@ impl Connections {
     pub fn close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         let Some(mut connection) = self.table[slot as usize].take() else { return };
         self.tail_bytes -= connection.tail.len();
-        if matches!(reason, CloseReason::Slow | CloseReason::Memory) {
+        let reads_not = matches!(reason, CloseReason::Slow | CloseReason::Memory);
+        if reads_not {
             // Or else the kernel would go on offering it what it does not read. It is no matter if
             // this fails.
             let _ = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
         }
-        let lingers =
-            !matches!(reason, CloseReason::HangUp | CloseReason::Slow | CloseReason::Memory);
-        if !lingers || connection.ended || connection.stream.shutdown(Shutdown::Write).is_err() {
+        let lingers = !reads_not && reason != CloseReason::HangUp && !connection.ended;
+        if !lingers || connection.stream.shutdown(Shutdown::Write).is_err() {
             self.loads.went(self.shard, connection.ticket);
             return;
         }
