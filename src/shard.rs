@@ -5,6 +5,7 @@ mod account;
 mod coalescing;
 #[cfg(feature = "fault-injection")]
 mod faults;
+mod post;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -32,6 +33,7 @@ use crate::watchdog::Pulse;
 use account::Account;
 pub use account::is_short;
 use coalescing::Coalescing;
+pub use post::post;
 
 /// Messages and new connections handled before clients get a turn.
 const MAIL_PER_TURN_MAX: usize = 1024;
@@ -308,22 +310,14 @@ impl Shard {
 
     /// Sends what this turn has for other shards: one parcel each, and one ring of the bell.
     fn post(&mut self) {
-        self.credit.relax();
-        for shard in self.core.destinations() {
-            self.credit.used(shard, self.core.parcel_len(shard));
-        }
-        for address in self.addresses.iter() {
-            let to = address.shard();
-            let messages = self.core.poll_parcel(to);
-            if to == self.id || messages.is_none() && !self.credit.must_write(to) {
-                continue;
-            }
-            let messages = messages.unwrap_or_default();
-            self.mesh_counters.parcels += 1;
-            self.mesh_counters.messages += messages.len() as u64;
-            let parcel = Parcel { from: self.id, slip: self.credit.slip(to), messages };
-            self.mesh_counters.rings += u64::from(address.send(Mail::Parcel(parcel)));
-        }
+        let (from, addresses, counters) = (self.id, &self.addresses, &mut self.mesh_counters);
+        let shards = addresses.iter().map(Address::shard);
+        post(from, shards, &mut self.core, &mut self.credit, |to, slip, messages| {
+            counters.parcels += 1;
+            counters.messages += messages.len() as u64;
+            let rings = addresses[to.index()].send(Mail::Parcel(Parcel { from, slip, messages }));
+            counters.rings += u64::from(rings);
+        });
     }
 
     /// Closes the connections of sessions that have ended.

@@ -64,14 +64,13 @@ mod sync {
 #[path = "../src/mesh/bell.rs"]
 mod bell;
 #[allow(unreachable_pub, dead_code, reason = "it is the server's, used here in part")]
-#[path = "../src/mesh/credit.rs"]
-mod credit;
-#[allow(unreachable_pub, dead_code, reason = "it is the server's, used here in part")]
 #[path = "../src/mesh/mailbox.rs"]
 mod mailbox;
 /// Where the server's sources look for each other.
 mod mesh {
-    pub(crate) use crate::{bell, credit};
+    pub(crate) use hubbub::mesh::credit;
+
+    pub(crate) use crate::bell;
 }
 mod model {
     pub(crate) use hubbub::model::*;
@@ -84,12 +83,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::vec;
 
-use credit::Credit;
 use hubbub::core::Core;
 use hubbub::core::placement::home_of;
 use hubbub::core::sink::Sink;
+use hubbub::mesh::credit::Credit;
 use hubbub::model::{Command, Limits, Moment, Name, ShardId, ShardMsg, Slot};
 use hubbub::proto::Wire;
+use hubbub::shard::post;
 use mailbox::{Address, Mail, Mailbox, Parcel, mesh as mailboxes};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::atomic::AtomicUsize;
@@ -278,22 +278,14 @@ impl Shard {
     }
 
     fn post(&mut self) {
-        self.credit.relax();
-        for shard in self.core.destinations() {
-            self.credit.used(shard, self.core.parcel_len(shard));
-        }
-        for address in self.addresses.iter() {
-            let to = address.shard();
-            let messages = self.core.poll_parcel(to);
-            if to == self.id || messages.is_none() && !self.credit.must_write(to) {
-                continue;
-            }
+        let from = self.id;
+        let shards = ShardId::all(SHARDS);
+        post(from, shards, &mut self.core, &mut self.credit, |to, slip, messages| {
             if self.manner == Manner::WaitForRoom {
                 self.rooms[to.index()].enter();
             }
-            let (slip, messages) = (self.credit.slip(to), messages.unwrap_or_default());
-            address.send(Mail::Parcel(Parcel { from: self.id, slip, messages }));
-        }
+            self.addresses[to.index()].send(Mail::Parcel(Parcel { from, slip, messages }));
+        });
     }
 
     fn has_work(&self) -> bool {
