@@ -30,7 +30,8 @@ impl Machine {
     }
 }
 
-fn raise_descriptor_limit() -> u64 {
+/// Raises this process's limit of descriptors as far as it goes; the limit.
+pub fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::tidy::files;
+
 /// How many faults have a number.
 const FAULTS: usize = 45;
 
@@ -68,10 +70,8 @@ fn every_test_on_the_page_exists() {
 fn every_test_with_a_number_is_on_the_page_under_it() {
     let rows = rows();
     let mut numbered = 0;
-    for entry in fs::read_dir(root().join("tests")).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let source = if path.is_file() { fs::read_to_string(&path) } else { continue };
-        for name in tests_in(&source.expect("a text")) {
+    for (path, source) in files().into_iter().filter(|(path, _)| path.starts_with("tests")) {
+        for name in tests_in(&source) {
             let Some(number) = name.strip_prefix('f').and_then(|it| it.split('_').next()) else {
                 continue;
             };

@@ -50,7 +50,7 @@ fn files_below(folder: &Path, into: &mut Vec<PathBuf>) {
 }
 
 /// All Rust files of the project, from its root, with their texts.
-fn files() -> Vec<(PathBuf, String)> {
+pub(super) fn files() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = vec![];
     for folder in ["src", "tests", "benches", "fuzz", "loadgen", "xtask"] {

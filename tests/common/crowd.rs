@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use hubbub::machine::raise_descriptor_limit;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -47,9 +47,7 @@ pub struct Mouth(OwnedWriteHalf);
 impl Crowd {
     /// A place for guests, with a thread of its own, and as many descriptors as there may be.
     pub fn new() -> Self {
-        let limit = getrlimit(Resource::Nofile);
-        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        setrlimit(Resource::Nofile, raised).expect("everybody may raise it that far");
+        raise_descriptor_limit();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         Self { runtime: runtime.expect("a runtime") }
     }
