@@ -1,7 +1,9 @@
 //! Fuzz targets: what is known is tried again, and more is looked for.
 
 use std::fs::{self, File};
+use std::num::NonZero;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::programs::{cargo, root, succeed, target_folder};
@@ -39,16 +41,28 @@ pub(crate) fn run() -> Result<(), String> {
     let fmt = ["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"];
     succeed(cargo().args(fmt))?;
     build()?;
-    for target in TARGETS {
-        let found = fuzz(target, Duration::from_secs(SECONDS))?;
-        println!(
-            "{target}: {} known inputs and {} more in {} s, {} edges, nothing wrong",
-            found.replayed,
-            found.tried.saturating_sub(found.replayed as u64),
-            found.took.as_secs(),
-            found.edges
-        );
+    // Each fuzzer is one thread.
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    for targets in TARGETS.chunks(cores) {
+        thread::scope(|scope| {
+            let fuzzers = targets.iter().map(|target| scope.spawn(|| look_for_more(target)));
+            let fuzzers: Vec<_> = fuzzers.collect();
+            fuzzers.into_iter().try_for_each(|it| it.join().expect("a fuzzer does not panic"))
+        })?;
     }
+    Ok(())
+}
+
+/// Fuzzes `target` for a while, and tells what that came to.
+fn look_for_more(target: &str) -> Result<(), String> {
+    let found = fuzz(target, Duration::from_secs(SECONDS))?;
+    println!(
+        "{target}: {} known inputs and {} more in {} s, {} edges, nothing wrong",
+        found.replayed,
+        found.tried.saturating_sub(found.replayed as u64),
+        found.took.as_secs(),
+        found.edges
+    );
     Ok(())
 }
 

@@ -137,7 +137,7 @@ pub(crate) fn run(steps: &[&Step]) -> ExitCode {
         let title = format!("{}/{} {}", index + 1, steps.len(), step.name);
         println!("\n== {title}: {}", step.what);
         let started = Instant::now();
-        let result = step.run(steps.len() == STEPS.len());
+        let result = step.run();
         let took = started.elapsed();
         match result {
             Ok(outcome) => done.push((step.name, outcome, took)),
@@ -175,26 +175,9 @@ fn seconds(duration: Duration) -> String {
 }
 
 impl Step {
-    /// The tool that is built, which takes minutes, if it is nowhere.
-    fn tool(&self) -> Option<&Tool> {
-        match &self.action {
-            Action::CargoTool(tool, _) => Some(tool),
-            Action::Fuzz => Some(&tools::FUZZ),
-            _ => None,
-        }
-    }
-
-    /// Runs the step to its end, or says in a few words why it failed. As one of all, it is left
-    /// out where its tool would have to be built first.
-    fn run(&self, as_one_of_all: bool) -> Result<Outcome, String> {
+    /// Runs the step to its end, or says in a few words why it failed.
+    fn run(&self) -> Result<Outcome, String> {
         let mut cargo = cargo();
-        if as_one_of_all
-            && let Some(tool) = self.tool()
-            && !tool.is_there()?
-        {
-            println!("Left out: no {}; `cargo xtask test {}` builds it", tool.name(), self.name);
-            return Ok(Outcome::Skipped);
-        }
         match self.action {
             Action::Packages => packages::install_missing(packages::TESTS)?,
             Action::Python => python::install_missing(&python::TESTS)?,

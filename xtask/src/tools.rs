@@ -36,8 +36,9 @@ impl Tool {
         if !programs.join(self.name).exists() {
             println!("Missing: {}; once, it is built and put under target/", self.name);
             let mut install = Command::new(cargo.get_program());
+            // Unoptimised: they spend their time waiting for others, and build in a quarter of it.
+            install.args(["install", "--debug", "--locked", "--quiet", "--root"]).arg(&folder);
             // Not from among the workspace's own packages, and not for its lock file to decide.
-            install.args(["install", "--locked", "--quiet", "--root"]).arg(&folder);
             install.arg(self.package()).current_dir(root());
             succeed(&mut install).map_err(|why| format!("{}: {why}", self.install_line()))?;
         }
@@ -46,16 +47,6 @@ impl Tool {
             .map_err(|error| format!("the search path: {error}"))?;
         cargo.env("PATH", path);
         Ok(cargo)
-    }
-
-    /// What it is called.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Whether it need not be built.
-    pub(crate) fn is_there(&self) -> Result<bool, String> {
-        Ok(is_installed(self.name) || self.folder()?.join("bin").join(self.name).exists())
     }
 
     /// How to have it on one's own search path.
