@@ -272,6 +272,10 @@ impl Spares {
     #[inline]
     fn keep(&mut self, mut frames: Frames) {
         let bytes = frames.held_bytes();
+        // A room that ends has mostly handed its memory on already.
+        if bytes == 0 {
+            return;
+        }
         if bytes <= SPARE_BYTES_MAX && self.bytes + bytes <= SPARES_BYTES_MAX {
             frames.bytes.clear();
             frames.ends.clear();
@@ -398,6 +402,20 @@ mod tests {
             }
             let kept = log.bytes(log.first()..log.head()).len();
             assert!(kept > capacity / 4, "only {kept} of {capacity} bytes kept");
+        }
+    }
+
+    #[test]
+    fn a_log_that_holds_nothing_leaves_nothing_behind() {
+        let (mut spares, limits) = (Spares::default(), limits(1 << 16, 100));
+        let mut log = Log::default();
+        for _ in 0..100 {
+            log.append(&mut spares, &limits, |bytes| bytes.push(b'x'));
+            let held = log.held_bytes();
+            log.release(&mut spares);
+            // As a room that ends while it is idle.
+            log.release(&mut spares);
+            assert_eq!((spares.frames.len(), spares.spare_bytes()), (1, held));
         }
     }
 }
