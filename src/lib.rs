@@ -19,6 +19,7 @@ pub mod machine;
 
 pub mod config;
 pub mod logging;
+pub mod reload;
 
 pub mod server;
 

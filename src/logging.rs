@@ -12,7 +12,9 @@ use std::{mem, thread};
 
 use tracing::error;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use crate::config::LogFormat;
 
@@ -34,6 +36,7 @@ pub struct Log {
     /// Writes what is queued when it is dropped.
     guard: Option<WorkerGuard>,
     lost: Arc<LostLines>,
+    level: Arc<Level>,
 }
 
 /// How many log lines were lost since the start.
@@ -60,9 +63,25 @@ struct Writer<W> {
     told: Option<Instant>,
 }
 
-/// Starts the log of this process. `RUST_LOG` chooses the lines, `format` what they look like.
+/// Which lines there are, which can be changed at any time.
+#[derive(Debug)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+impl Level {
+    /// Changes it to `level`, one that `--log-level` takes.
+    pub fn set(&self, level: &str) {
+        // Only fails when there is no log any more.
+        let _ = self.0.reload(filter(level));
+    }
+}
+
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::new(level)
+}
+
+/// Starts the log of this process, with lines of `level` that look like `format`.
 #[must_use]
-pub fn start(format: LogFormat) -> Log {
+pub fn start(format: LogFormat, level: &str) -> Log {
     let lost = Arc::new(LostLines::default());
     let (queue, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(QUEUED_LINES_MAX)
@@ -70,19 +89,19 @@ pub fn start(format: LogFormat) -> Log {
         .thread_name("log")
         .finish(Writer::new(io::stderr(), Arc::clone(&lost)));
     lost.overflowed.get_or_init(|| queue.error_counter());
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let (filter, level) = reload::Layer::new(filter(level));
+    let lines = fmt::layer()
         .with_writer(queue.clone())
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
     panic::set_hook(Box::new(report_panic));
-    Log { queue, guard: Some(guard), lost }
+    Log { queue, guard: Some(guard), lost, level: Arc::new(Level(level)) }
 }
 
 /// A panic becomes a log line like any other: writing it to standard error could wait for ever.
@@ -104,6 +123,12 @@ impl Log {
     pub fn print(&self, text: &str) {
         // Never fails: what finds no room is lost and counted.
         let _ = self.queue.clone().write_all(text.as_bytes());
+    }
+
+    /// Which lines there are.
+    #[must_use]
+    pub fn level(&self) -> &Arc<Level> {
+        &self.level
     }
 
     /// The lines that were lost.

@@ -1,45 +1,72 @@
 //! The `hubbub` server. See the crate's documentation for how it is built, and `hubbub --help` for
 //! how it is used.
 
+use std::env;
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::Parser;
-use hubbub::config::{Args, Config, LogFormat};
+use hubbub::config::{Config, LogFormat, Settings, Unusable};
 use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
+use hubbub::reload::Reload;
 use hubbub::server::{self, End, cores_of_shards};
 use tracing::info;
 
 const EXIT_UNUSABLE_ARGUMENTS: u8 = 2;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let log = logging::start(args.log_format);
-    let config = match Config::new(&args, Machine::look()) {
-        Ok(config) => config,
-        Err(sentence) => return fail(&log, &sentence, EXIT_UNUSABLE_ARGUMENTS),
+    let settings = match Settings::read(env::args_os()) {
+        Ok(settings) => settings,
+        Err(Unusable::Flags(error)) => error.exit(),
+        Err(unusable) => return refuse(&unusable.to_string()),
     };
-    match serve(&args, &config, &log) {
+    if settings.args.print_config {
+        return say(&settings.to_file());
+    }
+    let config = match Config::new(&settings.args, Machine::look()) {
+        Ok(config) => config,
+        Err(sentence) => return refuse(&sentence),
+    };
+    if settings.args.check_config {
+        return say("all settings are good\n");
+    }
+    let log = logging::start(settings.args.log_format, &settings.args.log_level);
+    match serve(settings, &config, &log) {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Cut | End::Failed) => ExitCode::FAILURE,
-        Err(sentence) => fail(&log, &sentence, 1),
+        Err(sentence) => {
+            log.print(&format!("hubbub: {sentence}\n"));
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn serve(args: &Args, config: &Config, log: &Log) -> Result<End, String> {
+fn serve(settings: Settings, config: &Config, log: &Log) -> Result<End, String> {
     let explain = |e: io::Error| server::explain_listen_error(&e, config.address);
     let listener = hubbub::net::listen(config.address, config.vanish_wait).map_err(explain)?;
     let address = listener.local_addr().map_err(explain)?;
-    announce(args.log_format, config, address, log);
-    server::run(config, listener).map_err(|e| format!("cannot serve: {e}"))
+    announce(settings.args.log_format, config, address, log);
+    let reload = Reload::new(settings, Arc::clone(log.level()));
+    server::run(config, listener, reload).map_err(|e| format!("cannot serve: {e}"))
 }
 
-fn fail(log: &Log, sentence: &str, code: u8) -> ExitCode {
-    log.print(&format!("hubbub: {sentence}\n"));
-    ExitCode::from(code)
+/// Answers what was asked for instead of a server.
+fn say(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Says why there will be no server, a line for each reason.
+fn refuse(why: &str) -> ExitCode {
+    let lines: String = why.lines().map(|line| format!("hubbub: {line}\n")).collect();
+    // Whether anybody reads it or not, there is no more to do.
+    let _ = io::stderr().write_all(lines.as_bytes());
+    ExitCode::from(EXIT_UNUSABLE_ARGUMENTS)
 }
 
 /// Says that the server is there, and how to use it.

@@ -22,6 +22,7 @@ use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
 use crate::net::{Acceptor, Admission, Arrival, Loads, Proxies, refuse};
 use crate::proto::Wire;
+use crate::reload::Reload;
 use crate::shard::{Parts, Shard, is_short};
 use crate::watchdog::Watchdog;
 
@@ -61,15 +62,15 @@ struct Server {
     turned_away: [(u64, Option<Instant>); CloseReason::ALL.len()],
 }
 
-/// Serves clients of `listener` until a signal says to stop.
+/// Serves clients of `listener` until a signal says to stop. Another has it `reload` its settings.
 ///
 /// # Errors
 /// When the operating system does not give us what a server needs.
-pub fn run(config: &Config, listener: TcpListener) -> io::Result<End> {
+pub fn run(config: &Config, listener: TcpListener, reload: Reload) -> io::Result<End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     let server = Server::start(config)?;
-    runtime.block_on(server.serve(listener))
+    runtime.block_on(server.serve(listener, reload))
 }
 
 /// Which core each shard is pinned to: the cores this process may use, in turn.
@@ -129,9 +130,10 @@ impl Server {
         })
     }
 
-    async fn serve(mut self, listener: TcpListener) -> io::Result<End> {
+    async fn serve(mut self, listener: TcpListener, mut reload: Reload) -> io::Result<End> {
         let mut acceptor = Acceptor::new(listener)?;
         let mut stop = Stop::new()?;
+        let mut hang_up = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
                 arrivals = acceptor.accept() => {
@@ -151,12 +153,30 @@ impl Server {
                     Ok(arrival) => self.place(vec![arrival]),
                     Err(proxy) => self.count_away(proxy, CloseReason::BadProxyHeader),
                 },
+                _ = hang_up.recv() => {
+                    if let Some(config) = reload.read() {
+                        self.change(config);
+                    }
+                }
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = self.watchdog.look() => {}
             }
         }
         drop(acceptor);
         self.drain(&mut stop).await
+    }
+
+    /// Has everything that `config` says and that can be changed hold from now on, for those who
+    /// are here as for those who come.
+    fn change(&mut self, config: Config) {
+        self.connections_max = config.connections_max;
+        self.drain_wait_max = config.drain_wait_max;
+        self.memory_bytes_max = config.limits.memory_bytes_max;
+        self.admission.change_limits(config.admission);
+        self.proxies.change(config.proxies);
+        for address in self.addresses.iter() {
+            address.send(Mail::Limits(Box::new(config.limits.clone())));
+        }
     }
 
     /// Keeps connections from proxies until they have said where they come from; the others.

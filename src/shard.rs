@@ -197,6 +197,7 @@ impl Shard {
                     budget = budget.saturating_sub(arrivals.len());
                     arrivals.into_iter().for_each(|arrival| self.open(arrival, now));
                 }
+                Some(Mail::Limits(limits)) => self.change_limits(*limits, now),
                 Some(Mail::Drain) => {
                     self.draining = true;
                     self.core.handle_drain(now);
@@ -204,6 +205,12 @@ impl Shard {
                 None => break,
             }
         }
+    }
+
+    fn change_limits(&mut self, limits: Limits, now: Moment) {
+        self.account.change_limit(limits.memory_bytes_max);
+        self.connections.change_limits(limits.clone());
+        self.core.change_limits(limits, now);
     }
 
     fn open(&mut self, arrival: (TcpStream, Ticket), now: Moment) {

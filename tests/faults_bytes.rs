@@ -218,7 +218,7 @@ fn refused_as_a_name(client: &mut Client, name: &str) {
 fn f20_nothing_a_client_sends_begins_a_line_of_its_own() {
     const FORGED: &str = "9999-01-01T00:00:00Z ERROR forged";
     for format in ["text", "json"] {
-        let variables = [("RUST_LOG", "trace")];
+        let variables = [("HUBBUB_LOG_LEVEL", "trace")];
         let args = ["--log-format", format];
         let setup = Setup { shards: 2, args: &args, variables: &variables, ..Setup::default() };
         let server = Server::start_as(&setup);

@@ -172,7 +172,7 @@ fn help_and_version_are_there() {
 
 #[test]
 fn the_log_can_be_json_line_by_line() {
-    let variables = [("RUST_LOG", "debug")];
+    let variables = [("HUBBUB_LOG_LEVEL", "debug")];
     let args = ["--log-format", "json"];
     let setup = Setup { shards: 2, args: &args, variables: &variables, ..Setup::default() };
     let server = Server::start_as(&setup);
@@ -189,7 +189,7 @@ fn the_log_can_be_json_line_by_line() {
 
 #[test]
 fn standard_output_stays_empty() {
-    let variables = [("RUST_LOG", "trace")];
+    let variables = [("HUBBUB_LOG_LEVEL", "trace")];
     let server = Server::start_as(&Setup { variables: &variables, ..Setup::default() });
     let [mut amy] = people(&server, ["amy"]);
     assert_eq!(amy.ask("hello"), "amy: hello");

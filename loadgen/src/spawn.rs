@@ -225,7 +225,7 @@ fn command(program: &Path, options: &Options) -> Command {
         .arg(options.shards.to_string())
         .args(&options.extra)
         // Its log is read by us: neither another format nor another level will do.
-        .env("RUST_LOG", "info")
+        .env("HUBBUB_LOG_LEVEL", "info")
         .env("HUBBUB_LOG_FORMAT", "text")
         // Ctrl-C is for us: the server is stopped when the report's last figures are in.
         .process_group(0)
@@ -370,7 +370,7 @@ mod tests {
         let text = format!(
             "trap 'echo \"2025 INFO shard=0 turns=9 deliveries=40 writes=4\" >&2
              echo \"2025 INFO shard=1 turns=3 deliveries=2 writes=1\" >&2
-             exit 0' TERM\necho \"flags $* $RUST_LOG\" >&2\n{LISTEN}{SERVE}"
+             exit 0' TERM\necho \"flags $* $HUBBUB_LOG_LEVEL\" >&2\n{LISTEN}{SERVE}"
         );
         let script = Script::new("flags", &text);
         let options = Options { extra: vec!["--no-pin".to_owned()], ..script.options() };

@@ -230,6 +230,17 @@ impl Core {
         }
     }
 
+    /// Other limits hold from now on. What is over one of them stays: it only gets no more.
+    pub fn change_limits(&mut self, limits: Limits, now: Moment) {
+        let is_other_silence = limits.idle_wait_max != self.limits.idle_wait_max;
+        self.limits = limits;
+        if is_other_silence {
+            self.watch_all_silences(now);
+        }
+        // What was refused may be welcome by now.
+        self.sessions.slots().into_iter().for_each(|slot| self.reconsider(slot));
+    }
+
     /// When [`Core::handle_tick`] is next needed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {

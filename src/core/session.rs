@@ -179,6 +179,12 @@ impl Sessions {
         self.table.iter().map(|(slot, session)| (slot as Slot, session))
     }
 
+    /// The slots of all of them, as they are now.
+    #[must_use]
+    pub fn slots(&self) -> Vec<Slot> {
+        self.iter().map(|(slot, _)| slot).collect()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

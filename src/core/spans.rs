@@ -111,10 +111,18 @@ impl Core {
 
     /// Sees that the session in `slot` ends when it is silent for too long, if there is a limit.
     pub(super) fn watch_silence(&mut self, slot: Slot, now: Moment) {
+        let session = &mut self.sessions[slot];
+        session.metered = !session.exempt || self.limits.idle_wait_max.is_some();
         if let Some(wait) = self.limits.idle_wait_max {
-            self.sessions[slot].metered = true;
             self.timers.set(now.after(wait), Timer::Idle(self.sessions.id(slot)));
         }
+    }
+
+    /// Another limit of silence holds for everyone: from now on, so that nobody is sent away for
+    /// what was no fault before.
+    pub(super) fn watch_all_silences(&mut self, now: Moment) {
+        self.timers.retain(|timer| !matches!(timer, Timer::Idle(_)));
+        self.sessions.slots().into_iter().for_each(|slot| self.watch_silence(slot, now));
     }
 
     pub(super) fn idle_deadline(&mut self, id: SessionId, now: Moment) {

@@ -37,6 +37,11 @@ impl Timers {
         self.queue.insert((deadline, self.set), timer);
     }
 
+    /// Keeps only those timers that `keeps` says.
+    pub fn retain(&mut self, keeps: impl Fn(&Timer) -> bool) {
+        self.queue.retain(|_, timer| keeps(timer));
+    }
+
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {

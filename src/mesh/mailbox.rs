@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use super::sync::{Receiver, Sender, unbounded};
 use crate::mesh::bell::Bell;
 use crate::mesh::credit::Slip;
-use crate::model::{ShardId, ShardMsg, Ticket};
+use crate::model::{Limits, ShardId, ShardMsg, Ticket};
 
 /// All that one shard has for another at the end of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Mail {
     Parcel(Parcel),
     /// From the acceptor: connections that have been placed on this shard.
     Connections(Vec<(TcpStream, Ticket)>),
+    /// From the server: other limits hold from now on.
+    Limits(Box<Limits>),
     /// From the server: it goes down.
     Drain,
 }

@@ -78,6 +78,12 @@ impl Admission {
         }
     }
 
+    /// Other limits hold from now on, except for how many addresses are remembered.
+    pub fn change_limits(&mut self, limits: AdmissionLimits) {
+        let addresses_max = self.limits.addresses_max;
+        self.limits = AdmissionLimits { addresses_max, ..limits };
+    }
+
     /// Lets a connection from `address` in, and counts it under the ticket it gets.
     ///
     /// # Errors

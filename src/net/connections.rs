@@ -99,9 +99,6 @@ impl Connections {
     /// # Errors
     /// When the operating system has no readiness set for us.
     pub fn new(shard: ShardId, limits: Limits, loads: Loads) -> io::Result<Self> {
-        // One byte more than can arrive, see `Decoder::admit`.
-        let buffer =
-            Decoder::unfinished_bytes_max(&limits).max(READ_BYTES_MAX) + READ_BYTES_MAX + 2;
         Ok(Self {
             shard,
             set: ReadinessSet::new()?,
@@ -110,13 +107,22 @@ impl Connections {
             lingering: Slab::new(),
             deadlines: VecDeque::new(),
             ready: VecDeque::new(),
-            buffer: vec![0; buffer].into(),
+            buffer: vec![0; buffer_bytes(&limits)].into(),
             clean: String::new(),
             tail_bytes: 0,
             limits,
             loads,
             counters: NetCounters::default(),
         })
+    }
+
+    /// Other limits hold from now on.
+    pub fn change_limits(&mut self, limits: Limits) {
+        // Never smaller: what has been kept may be as long as it might be before.
+        if buffer_bytes(&limits) > self.buffer.len() {
+            self.buffer = vec![0; buffer_bytes(&limits)].into();
+        }
+        self.limits = limits;
     }
 
     /// Takes in a connection that has been placed on this shard, for the session in `slot`.
@@ -423,4 +429,9 @@ impl Connections {
             }
         }
     }
+}
+
+/// Bytes of the buffer: one more than can arrive, see [`Decoder::admit`], after an unfinished line.
+fn buffer_bytes(limits: &Limits) -> usize {
+    Decoder::unfinished_bytes_max(limits).max(READ_BYTES_MAX) + READ_BYTES_MAX + 2
 }

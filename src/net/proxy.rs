@@ -45,6 +45,11 @@ impl Proxies {
         Self { networks, waiting: JoinSet::new() }
     }
 
+    /// From now on, connections from `networks` have a header, and no others.
+    pub fn change(&mut self, networks: Vec<IpNet>) {
+        self.networks = networks;
+    }
+
     /// Whether a connection from there must have a header.
     #[must_use]
     pub fn contain(&self, from: SocketAddr) -> bool {

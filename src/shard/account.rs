@@ -16,7 +16,11 @@ const REFUSE_ABOVE: u64 = 80;
 #[derive(Debug)]
 pub(super) struct Account {
     shard: ShardId,
+    /// What all may hold together.
     bytes_max: u64,
+    /// The same, or for a while more: a limit that was lowered is come down to as memory is given
+    /// back, and sends nobody away.
+    bytes_max_now: u64,
     loads: Loads,
     told: u64,
 }
@@ -34,7 +38,19 @@ fn percent(of: u64, percent: u64) -> u64 {
 impl Account {
     /// That of `shard`, of which nothing is told, where all together may hold `bytes_max`.
     pub(super) fn new(shard: ShardId, bytes_max: u64, loads: Loads) -> Self {
-        Self { shard, bytes_max, loads, told: 0 }
+        Self { shard, bytes_max, bytes_max_now: bytes_max, loads, told: 0 }
+    }
+
+    /// All together may hold `bytes_max` from now on.
+    pub(super) fn change_limit(&mut self, bytes_max: u64) {
+        self.bytes_max = bytes_max;
+        self.come_down();
+    }
+
+    fn come_down(&mut self) {
+        let held = self.loads.held_bytes();
+        let enough = (held / REFUSE_ABOVE + 1).saturating_mul(100);
+        self.bytes_max_now = self.bytes_max.max(enough.min(self.bytes_max_now));
     }
 
     /// The shard holds `held` bytes now: how many of them it is to give back.
@@ -50,12 +66,15 @@ impl Account {
         self.too_much(held)
     }
 
-    fn too_much(&self, held: u64) -> u64 {
+    fn too_much(&mut self, held: u64) -> u64 {
         let all = self.loads.held_bytes();
-        if all <= percent(self.bytes_max, RELIEVE_ABOVE) {
+        if all <= percent(self.bytes_max_now, RELIEVE_ABOVE) {
+            if self.bytes_max_now > self.bytes_max {
+                self.come_down();
+            }
             return 0;
         }
-        let over = all - percent(self.bytes_max, RELIEVE_TO);
+        let over = all - percent(self.bytes_max_now, RELIEVE_TO);
         u64::try_from(u128::from(over) * u128::from(held) / u128::from(all)).unwrap_or(u64::MAX)
     }
 }
@@ -79,6 +98,21 @@ mod tests {
         assert_eq!(large.settle(65 * MIB), 0, "given back");
         assert_eq!(small.settle(12 * MIB), 0);
         assert_eq!(loads.held_bytes(), 77 * MIB);
+    }
+
+    #[test]
+    fn a_lowered_limit_is_come_down_to_as_memory_is_given_back() {
+        let loads = Loads::new(1, 1);
+        let mut account = Account::new(ShardId(0), 1000 * MIB, loads);
+        assert_eq!(account.settle(800 * MIB), 0);
+        account.change_limit(100 * MIB);
+        assert_eq!(account.settle(801 * MIB), 0, "nobody holds more than before, but for a page");
+        assert_eq!(account.settle(400 * MIB), 0, "given back by whoever held it");
+        assert_ne!(account.settle(500 * MIB), 0, "what was given back is not for others to take");
+        assert_eq!(account.settle(50 * MIB), 0);
+        assert_ne!(account.settle(95 * MIB), 0);
+        account.change_limit(200 * MIB);
+        assert_eq!(account.settle(150 * MIB), 0, "a raised one holds at once");
     }
 
     #[test]

@@ -15,7 +15,7 @@ const LISTENING: &str = "listening on ";
 pub fn hubbub() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("HUBBUB_") || name == "RUST_LOG" {
+        if name.to_string_lossy().starts_with("HUBBUB_") {
             command.env_remove(name);
         }
     }

@@ -1,0 +1,227 @@
+//! Flags and their environment variables. The configuration file has the same keys, and the same
+//! checks: see [`file`](super::file).
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+
+use super::MEMORY_BYTES_MIN;
+
+/// Flags that are looked at when the server starts, and never again.
+pub const FIXED: &[&str] = &["ip", "port", "vanish-seconds", "shards", "no-pin", "log-format"];
+
+/// Hubbub, a chat server: `nc 127.0.0.1 42069` and you are in.
+///
+/// Every flag can also be set by the environment variable named beside it, and in a file. A flag
+/// wins over its variable, and both over the file.
+#[derive(Clone, Debug, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+pub struct Args {
+    /// Address to listen on; 0.0.0.0 or :: for all of this machine.
+    #[arg(short, long, env = "HUBBUB_IP", default_value = "127.0.0.1", value_parser = parse_ip)]
+    pub ip: IpAddr,
+    /// Port to listen on, 0 for any that is free.
+    #[arg(short, long, env = "HUBBUB_PORT", value_name = "0..=65535", default_value_t = 42069)]
+    #[arg(value_parser = clap::value_parser!(u16).range(0..))]
+    pub port: u16,
+    /// Most clients at a time [default: as many as the descriptor limit allows].
+    #[arg(long, env = "HUBBUB_CONNECTIONS_MAX", value_name = "1..")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_max: Option<u32>,
+    /// Most clients at a time from one IPv4 address, or from one IPv6 network of 64 bits.
+    #[arg(long, env = "HUBBUB_ADDRESS_CONNECTIONS_MAX", value_name = "1..")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), default_value_t = 64)]
+    #[arg(help_heading = "Strangers")]
+    pub address_connections_max: u32,
+    /// How often one address may connect in a minute; twice as often at once.
+    #[arg(long, env = "HUBBUB_ADDRESS_CONNECTS_PER_MINUTE", value_name = "1..=60000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000), default_value_t = 120)]
+    #[arg(help_heading = "Strangers")]
+    pub address_connects_per_minute: u32,
+    /// How many may come in a second from all addresses; the others wait for their turn.
+    #[arg(long, env = "HUBBUB_CONNECTS_PER_SECOND", value_name = "1..=1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000), default_value_t = 1000)]
+    #[arg(help_heading = "Strangers")]
+    pub connects_per_second: u32,
+    /// How many messages a client may send in a second; a /join counts as 5, a list as 10. Whoever
+    /// sends more is read more slowly.
+    #[arg(long, env = "HUBBUB_MESSAGES_PER_SECOND", value_name = "1..=1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000), default_value_t = 10)]
+    #[arg(help_heading = "Strangers")]
+    pub messages_per_second: u32,
+    /// How many it may send at once.
+    #[arg(long, env = "HUBBUB_MESSAGES_BURST", value_name = "1..=10000", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Strangers")]
+    pub messages_burst: u32,
+    /// How many rooms a client may make in a minute, and at once.
+    #[arg(long, env = "HUBBUB_ROOMS_PER_MINUTE", value_name = "1..=10000", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Strangers")]
+    pub rooms_per_minute: u32,
+    /// Networks that none of these limits hold for, separated by commas; `none` for no network.
+    #[arg(long, env = "HUBBUB_EXEMPT", value_name = "NETWORKS", value_delimiter = ',')]
+    #[arg(default_value = "127.0.0.0/8,::1/128", value_parser = parse_networks)]
+    #[arg(help_heading = "Strangers")]
+    pub exempt: Vec<Networks>,
+
+    /// Networks of proxies that send a PROXY header, version 1 or 2, with every connection; limits
+    /// are for the address in it [default: none].
+    #[arg(long, env = "HUBBUB_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
+    #[arg(value_parser = parse_networks, help_heading = "Strangers")]
+    pub proxies: Vec<Networks>,
+
+    /// Seconds after which a client that sends nothing is sent away [default: never].
+    #[arg(long, env = "HUBBUB_IDLE_SECONDS", value_name = "1..=1000000", help_heading = "Time")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub idle_seconds: Option<u64>,
+    /// Seconds in which a client that has fallen behind must read 4 KiB, or is sent away.
+    #[arg(long, env = "HUBBUB_STALL_SECONDS", value_name = "1..=3600", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
+    pub stall_seconds: u64,
+    /// Seconds after which a client whose machine no longer answers is taken for gone.
+    #[arg(long, env = "HUBBUB_VANISH_SECONDS", value_name = "2..=7200", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..=7200), help_heading = "Time")]
+    pub vanish_seconds: u64,
+    /// How long clients may take, after SIGINT or SIGTERM, to read what they are owed.
+    #[arg(long, env = "HUBBUB_DRAIN_SECONDS", value_name = "0..=3600", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
+    #[arg(help_heading = "Time")]
+    pub drain_seconds: u64,
+
+    /// Shards: threads that each serve a share of the clients [default: one for each core].
+    #[arg(long, env = "HUBBUB_SHARDS", value_name = "1..=256", help_heading = "Cores")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub shards: Option<u16>,
+    /// Let the operating system move shards between cores, instead of pinning each to one.
+    #[arg(long, env = "HUBBUB_NO_PIN", help_heading = "Cores")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub no_pin: bool,
+
+    /// Most characters in a message.
+    #[arg(long, env = "HUBBUB_MESSAGE_CHARS_MAX", value_name = "1..=16384", default_value_t = 400)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16_384), help_heading = "Rooms")]
+    pub message_chars_max: u32,
+    /// Members up to which a room is told of every join and leave; bigger ones get a tally once a
+    /// second.
+    #[arg(long, env = "HUBBUB_ANNOUNCE_MAX", value_name = "0..", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32), help_heading = "Rooms")]
+    pub announce_max: u32,
+
+    /// Most rooms there may be.
+    #[arg(long, env = "HUBBUB_ROOMS_MAX", value_name = "1..", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), help_heading = "Rooms")]
+    pub rooms_max: u32,
+
+    /// Bytes a room keeps, on each shard, for members who read slowly; they miss what is older.
+    #[arg(long, env = "HUBBUB_FEED_BYTES_MAX", value_name = "32768..", default_value_t = 1 << 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(32_768..), help_heading = "Memory")]
+    pub feed_bytes_max: u32,
+    /// Messages a room keeps, on each shard, for members who read slowly; they miss what is older.
+    #[arg(long, env = "HUBBUB_FEED_MESSAGES_MAX", value_name = "64..", default_value_t = 16_384)]
+    #[arg(value_parser = clap::value_parser!(u32).range(64..), help_heading = "Memory")]
+    pub feed_messages_max: u32,
+    /// Bytes that all clients and rooms may take, such as 512M or 2G: from 80 % of it nobody new is
+    /// let in, from 90 % on those go first who hold most [default: half of what there is].
+    #[arg(long, env = "HUBBUB_MEMORY_MAX", value_name = "16M..", value_parser = parse_bytes)]
+    #[arg(help_heading = "Memory")]
+    pub memory_max: Option<u64>,
+    /// Bytes of replies a client may leave unread before its own input is left unread.
+    #[arg(long, env = "HUBBUB_OUTBOX_BYTES_MAX", value_name = "4096..", default_value_t = 65_536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(4096..), help_heading = "Memory")]
+    pub outbox_bytes_max: u32,
+
+    /// Which log lines there are: error, warn, info, debug, trace or off; or one of these for each
+    /// part of the server, such as info,hubbub::net=debug.
+    #[arg(long, env = "HUBBUB_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    #[arg(value_parser = parse_log_level, help_heading = "Log")]
+    pub log_level: String,
+    /// What log lines on standard error look like.
+    #[arg(long, env = "HUBBUB_LOG_FORMAT", value_enum, default_value_t, help_heading = "Log")]
+    pub log_format: LogFormat,
+
+    /// File with settings, by the names of these flags. SIGHUP has it read again.
+    #[arg(long, env = "HUBBUB_CONFIG", value_name = "FILE", help_heading = "File")]
+    pub config: Option<PathBuf>,
+    /// Print all settings that hold, as such a file, and exit.
+    #[arg(long, help_heading = "File")]
+    pub print_config: bool,
+    /// Say whether all settings are good, and exit.
+    #[arg(long, help_heading = "File")]
+    pub check_config: bool,
+}
+
+const AFTER_HELP: &str = "\
+Connect with `nc ADDRESS PORT` or `telnet ADDRESS PORT`, and send /help.
+Stop with Ctrl-C or SIGTERM: clients get what they are owed first. A second one stops at once.
+A file to start from: hubbub --print-config > hubbub.toml";
+
+impl Args {
+    /// Sets what is looked at only when the server starts to what it was then.
+    pub fn hold_fixed(&mut self, since_start: &Self) {
+        (self.ip, self.port) = (since_start.ip, since_start.port);
+        (self.shards, self.no_pin) = (since_start.shards, since_start.no_pin);
+        self.vanish_seconds = since_start.vanish_seconds;
+        self.log_format = since_start.log_format;
+    }
+}
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What an entry of `--exempt` stands for: a network, or none.
+#[derive(Clone, Debug)]
+pub struct Networks(Vec<IpNet>);
+
+pub(super) fn networks(each: &[Networks]) -> Vec<IpNet> {
+    each.iter().flat_map(|networks| networks.0.clone()).collect()
+}
+
+fn parse_networks(text: &str) -> Result<Networks, String> {
+    if text == "none" {
+        return Ok(Networks(vec![]));
+    }
+    let network = text.parse().or_else(|_| parse_ip(text).map(IpNet::from));
+    network.map(|network| Networks(vec![network])).map_err(|_| {
+        "not a network or an address, such as 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32".to_owned()
+    })
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(digits) => (digits, text.chars().last()),
+        None => (text, None),
+    };
+    let shift = unit.map_or(0, |unit| "KMG".find(unit).map_or(0, |place| 10 * (place + 1)));
+    let bytes = digits.parse::<u64>().ok().and_then(|it| it.checked_mul(1 << shift));
+    match bytes {
+        Some(bytes) if bytes >= MEMORY_BYTES_MIN => Ok(bytes),
+        Some(_) => Err("less than 16M".to_owned()),
+        None => Err("not a number of bytes, such as 512M or 2G".to_owned()),
+    }
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| "not an IP address, such as 127.0.0.1 or [::1]".to_owned())
+}
+
+fn parse_log_level(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    // A lone word that is no level would be taken for the name of a part, and be no error.
+    let is_known = |part: &str| part.contains('=') || LEVELS.contains(&part);
+    let filter = EnvFilter::try_new(text);
+    if text.split(',').all(is_known) && filter.is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("not one of {}, nor such as info,hubbub::net=debug", LEVELS.join(", ")))
+}

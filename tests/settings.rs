@@ -1,0 +1,204 @@
+//! Settings in a file, and changing them while the server runs.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::program::Program;
+use common::victims::Victims;
+use common::{Client, Server, eventually, people};
+
+/// Reloads under load.
+const RELOADS: usize = 20;
+
+/// A settings file of one test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let file = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml")));
+        file.write(text);
+        file
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(&self.0, text).expect("a folder for tests");
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a plain path")
+    }
+
+    /// A server that has its settings from here.
+    fn server(&self) -> Server {
+        Server::start(2, &["--config", self.path()])
+    }
+
+    /// Has `server` read its settings, which are `text` now, and waits until it has said `word`.
+    fn reload(&self, server: &Server, text: &str, word: &str) -> String {
+        self.write(text);
+        server.signal("HUP");
+        let said = server.stderr.wait_for(|line| line.contains(word).then(|| line.to_owned()));
+        said.unwrap_or_else(|| panic!("no {word:?}: {}", server.stderr.so_far()))
+    }
+}
+
+const DONE: &str = "settings were read again";
+const REFUSED: &str = "settings are left as they are";
+
+#[test]
+fn a_printed_file_says_all_that_holds() {
+    let printed = Program::hubbub(&["--print-config"], &[]);
+    assert_eq!(printed.status.code(), Some(0));
+    let file = File::new("printed", &printed.stdout);
+    let read = Program::hubbub(&["--config", file.path(), "--print-config"], &[]);
+    assert_eq!(read.stdout, printed.stdout);
+    let help = Program::hubbub(&["--help"], &[]).stdout;
+    for flag in help.split_whitespace().filter_map(|word| word.strip_prefix("--")) {
+        let flag = flag.trim_end_matches(|it: char| !it.is_ascii_alphanumeric());
+        let is_there = printed.stdout.lines().any(|line| {
+            line.trim_start_matches("# ").split_once(" =").is_some_and(|(key, _)| key == flag)
+        });
+        let is_none = ["help", "version", "config", "print-config", "check-config"].contains(&flag);
+        assert!(is_there != is_none, "--{flag}");
+    }
+    let other = Program::hubbub(&["--print-config", "--port=7", "--exempt=none"], &[]).stdout;
+    assert!(other.contains("\nport = 7\n") && other.contains("\nexempt = [\"none\"]\n"), "{other}");
+}
+
+#[test]
+fn a_flag_wins_over_its_variable_and_both_over_the_file() {
+    let file = File::new("order", "message-chars-max = 5\nannounce-max = 5\nrooms-max = 5\n");
+    let settings = |args: &[&str]| {
+        let args = [&["--config", file.path(), "--print-config"], args].concat();
+        let variables = [("HUBBUB_ANNOUNCE_MAX", "6"), ("HUBBUB_MESSAGE_CHARS_MAX", "6")];
+        Program::hubbub(&args, &variables).stdout
+    };
+    let printed = settings(&["--message-chars-max", "7"]);
+    for line in ["message-chars-max = 7", "announce-max = 6", "rooms-max = 5"] {
+        assert!(printed.lines().any(|it| it == line), "{line:?} is not in\n{printed}");
+    }
+}
+
+#[test]
+fn settings_can_be_checked_without_a_server() {
+    let file = File::new("checked", "port = 1\n");
+    let check = |text| {
+        file.write(text);
+        Program::hubbub(&["--config", file.path(), "--check-config"], &[])
+    };
+    let good = check("port = 0\n");
+    assert_eq!((good.status.code(), &*good.stdout), (Some(0), "all settings are good"));
+    let contradiction = check("feed-bytes-max = 32768\nmessage-chars-max = 16384\n");
+    assert_eq!(contradiction.status.code(), Some(2));
+    assert!(contradiction.stderr.contains("feed-bytes-max"), "{}", contradiction.stderr);
+}
+
+#[test]
+fn f41_all_that_is_wrong_with_a_file_is_told_and_nothing_started() {
+    let file = File::new("wrong", "port = 70000\nshards = 1\nlimits = 3\n");
+    let ended = Program::hubbub(&["--config", file.path()], &[]);
+    assert_eq!(ended.status.code(), Some(2));
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    let [port, limits] = lines[..] else { panic!("{lines:#?}") };
+    assert!(port.contains("wrong.toml: line 1: ") && port.contains("65535"), "{port}");
+    assert!(limits.contains("wrong.toml: line 3: ") && limits.contains("`limits`"), "{limits}");
+    let ended = Program::hubbub(&["--config", "/nowhere/hubbub.toml"], &[]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.stderr.contains("/nowhere/hubbub.toml: cannot be read"), "{}", ended.stderr);
+}
+
+#[test]
+fn limits_change_for_those_who_are_there() {
+    let file = File::new("live", "message-chars-max = 5\n");
+    let server = file.server();
+    let [mut amy, mut bob] = people(&server, ["amy", "bob"]);
+    assert_eq!(amy.ask("123456"), "Messages can only be 5 chars long");
+    // Longer than what input was decoded in before.
+    let long = "x".repeat(16_000);
+    let said = file.reload(&server, "message-chars-max = 16000\nfeed-bytes-max = 2000000\n", DONE);
+    assert!(said.contains("message-chars-max feed-bytes-max"), "{said}");
+    eventually("the limit is raised", || amy.ask("123456") == "amy: 123456");
+    for client in [&mut amy, &mut bob] {
+        client.send(&long);
+    }
+    for client in [&mut amy, &mut bob] {
+        client.skip_to(&format!("amy: {long}"));
+    }
+    file.reload(&server, "", DONE);
+    eventually("the limit is lowered", || amy.ask(&long).contains("400 chars"));
+}
+
+#[test]
+fn whoever_is_silent_has_a_whole_span_from_when_that_is_no_longer_welcome() {
+    let file = File::new("silent", "");
+    let server = file.server();
+    let [mut amy] = people(&server, ["amy"]);
+    file.reload(&server, "idle-seconds = 1\n", DONE);
+    amy.expect("You have said nothing for 1 s, bye!");
+    amy.closed();
+}
+
+#[test]
+fn what_only_a_start_can_change_is_told() {
+    let file = File::new("fixed", "");
+    let server = file.server();
+    let said = file.reload(&server, "vanish-seconds = 7\nlog-format = \"json\"\n", "next start");
+    assert!(said.contains("vanish-seconds log-format"), "{said}");
+}
+
+#[test]
+fn the_log_changes_its_level() {
+    let file = File::new("level", "log-level = \"off\"\n");
+    let server = file.server();
+    let said = file.reload(&server, "log-level = \"info\"\n", DONE);
+    assert!(said.contains("log-level"), "{said}");
+    let before = server.stderr.so_far();
+    file.reload(&server, "log-level = \"warn\"\nvanish-seconds = 7\n", "next start");
+    file.reload(&server, "log-level = \"warn\"\nrooms-max = 0\n", REFUSED);
+    assert_eq!(server.stderr.so_far().matches(DONE).count(), before.matches(DONE).count());
+}
+
+#[test]
+fn f41_reloads_lose_nothing_and_what_is_broken_changes_nothing() {
+    let file = File::new("reloads", "");
+    let server = file.server();
+    let mut victims = Victims::in_room(&server, "den");
+    victims.talk_during(|| {
+        for round in 0..RELOADS {
+            let good = format!("messages-per-second = {}\nexempt = []\n", 100 + round);
+            file.reload(&server, &good, DONE);
+            let told = file.reload(&server, "messages-per-second = 0\n", REFUSED);
+            assert!(told.contains("line 1") && told.contains("1..=1000"), "{told}");
+        }
+        fs::remove_file(&file.0).expect("it was there");
+        server.signal("HUP");
+        let told = server.stderr.wait_for(|line| line.contains("cannot be read").then_some(()));
+        assert!(told.is_some(), "{}", server.stderr.so_far());
+    });
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn f42_lowered_limits_send_nobody_away() {
+    let file = File::new("lowered", "");
+    let server = file.server();
+    let mut victims = Victims::in_room(&server, "den");
+    let [mut amy, mut bob] = people(&server, ["amy", "bob"]);
+    amy.go("attic");
+    bob.expect("amy left");
+    let low = "connections-max = 2\naddress-connections-max = 1\naddress-connects-per-minute = 1\n\
+               exempt = []\nmessages-per-second = 1\nmessages-burst = 1\nrooms-max = 1\n\
+               memory-max = \"16M\"\nfeed-bytes-max = 32768\nfeed-messages-max = 64\n\
+               outbox-bytes-max = 4096\nannounce-max = 0\nidle-seconds = 1000\n\
+               stall-seconds = 1\ndrain-seconds = 1\n";
+    victims.talk_during(|| file.reload(&server, low, DONE));
+    victims.talk(100);
+    amy.send("still here");
+    amy.expect("amy: still here");
+    let mut late = Client::connect(&server);
+    late.expect("Server is full, please try again later");
+    late.closed();
+    assert_eq!(server.stop().0, Some(0));
+}
