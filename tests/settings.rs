@@ -116,7 +116,7 @@ fn limits_change_for_those_who_are_there() {
     let [mut amy, mut bob] = people(&server, ["amy", "bob"]);
     assert_eq!(amy.ask("123456"), "Messages can only be 5 chars long");
     // Longer than what input was decoded in before.
-    let long = "x".repeat(16_000);
+    let long = "€".repeat(16_000);
     let said = file.reload(&server, "message-chars-max = 16000\nfeed-bytes-max = 2000000\n", DONE);
     assert!(said.contains("message-chars-max feed-bytes-max"), "{said}");
     eventually("the limit is raised", || amy.ask("123456") == "amy: 123456");
