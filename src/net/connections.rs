@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::task::{Context, Poll as TaskPoll};
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Token};
-use slab::Slab;
 use socket2::SockRef;
 
 use crate::metrics::NetCounters;
 use crate::model::{CloseReason, Command, Limits, Moment, ShardId, Slot, Ticket};
 use crate::net::Loads;
+use crate::net::lingering::Lingering;
 use crate::net::readiness::ReadinessSet;
 use crate::proto::{Decoder, Wire};
 
@@ -22,10 +22,6 @@ use crate::proto::{Decoder, Wire};
 const EVENTS_MAX: usize = 1024;
 /// Bytes read from one connection before another gets a turn.
 const READ_BYTES_MAX: usize = 16 << 10;
-/// Reads of a lingering connection's input, all thrown away, before others get a turn.
-const LINGERING_READS_MAX: usize = 4;
-/// How long a connection we have closed may take to close its side.
-const LINGER_MAX: Duration = Duration::from_secs(2);
 /// Tokens from here on are lingering connections'.
 const LINGERING: usize = 1 << 32;
 
@@ -53,14 +49,6 @@ struct Connection {
     queued: bool,
 }
 
-/// A connection that has been closed by us.
-#[derive(Debug)]
-struct Lingering {
-    stream: TcpStream,
-    ticket: Ticket,
-    until: Moment,
-}
-
 /// The connections of one shard, by slot.
 #[derive(Debug)]
 pub struct Connections {
@@ -68,10 +56,7 @@ pub struct Connections {
     set: ReadinessSet,
     events: Events,
     table: Vec<Option<Connection>>,
-    /// Closed by us, not yet by the client: closed for good when it is, or when its time is up.
-    lingering: Slab<Lingering>,
-    /// When to look whose time is up; the places of those who have gone may be others' by then.
-    deadlines: VecDeque<(Moment, usize)>,
+    lingering: Lingering,
     ready: VecDeque<Slot>,
     /// Where input is decoded, of whichever connection is being read.
     buffer: Box<[u8]>,
@@ -104,8 +89,7 @@ impl Connections {
             set: ReadinessSet::new()?,
             events: Events::with_capacity(EVENTS_MAX),
             table: vec![],
-            lingering: Slab::new(),
-            deadlines: VecDeque::new(),
+            lingering: Lingering::new(LINGERING),
             ready: VecDeque::new(),
             buffer: vec![0; buffer_bytes(&limits)].into(),
             clean: String::new(),
@@ -180,8 +164,8 @@ impl Connections {
         let mut count = 0;
         for event in &self.events {
             count += 1;
-            if event.token().0 >= LINGERING {
-                lingering.push(event.token().0 - LINGERING);
+            if let Some(key) = self.lingering.key(event.token()) {
+                lingering.push(key);
                 continue;
             }
             let slot = Slot::try_from(event.token().0).expect("a slot's token");
@@ -312,7 +296,7 @@ impl Connections {
     /// a while to do so: closing with input unread would have the kernel throw away what the client
     /// has not read.
     pub fn close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
-        let Some(mut connection) = self.table[slot as usize].take() else { return };
+        let Some(connection) = self.table[slot as usize].take() else { return };
         self.tail_bytes -= connection.tail.len();
         let reads_not = matches!(reason, CloseReason::Slow | CloseReason::Memory);
         if reads_not {
@@ -320,46 +304,20 @@ impl Connections {
             // this fails.
             let _ = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
         }
-        let lingers = !reads_not && reason != CloseReason::HangUp && !connection.ended;
-        if !lingers || connection.stream.shutdown(Shutdown::Write).is_err() {
+        if reads_not || reason == CloseReason::HangUp || connection.ended {
             self.loads.went(self.shard, connection.ticket);
             return;
         }
-        let entry = self.lingering.vacant_entry();
-        let key = entry.key();
-        let registry = self.set.registry();
-        let token = Token(LINGERING + key);
-        if registry.reregister(&mut connection.stream, token, Interest::READABLE).is_err() {
-            self.loads.went(self.shard, connection.ticket);
-            return;
-        }
-        let until = now.after(LINGER_MAX);
         let Connection { stream, ticket, .. } = connection;
-        entry.insert(Lingering { stream, ticket, until });
-        self.deadlines.push_back((until, key));
-        self.drain_lingering(key);
+        match self.lingering.add((stream, ticket), self.set.registry(), now) {
+            Ok(key) => self.drain_lingering(key),
+            Err(ticket) => self.loads.went(self.shard, ticket),
+        }
     }
 
-    /// Throws away what a lingering connection sends, and forgets it at its end.
     fn drain_lingering(&mut self, key: usize) {
-        let Some(Lingering { stream, ticket, .. }) = self.lingering.get_mut(key) else { return };
-        let ticket = *ticket;
-        let mut ended = false;
-        for _ in 0..LINGERING_READS_MAX {
-            match stream.read(&mut self.buffer[..READ_BYTES_MAX]) {
-                Ok(count) if count > 0 => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                _ => {
-                    ended = true;
-                    break;
-                }
-            }
-        }
-        // There is more than one turn's share: have the kernel tell again.
-        let token = Token(LINGERING + key);
-        let registry = self.set.registry();
-        if ended || registry.reregister(stream, token, Interest::READABLE).is_err() {
-            self.lingering.remove(key);
+        let buffer = &mut self.buffer[..READ_BYTES_MAX];
+        if let Some(ticket) = self.lingering.drain(key, self.set.registry(), buffer) {
             self.loads.went(self.shard, ticket);
         }
     }
@@ -372,18 +330,15 @@ impl Connections {
 
     /// Closes for good what has lingered long enough.
     pub fn handle_tick(&mut self, now: Moment) {
-        while let Some((_, key)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
-            if self.lingering.get(key).is_some_and(|lingering| lingering.until <= now) {
-                let Lingering { ticket, .. } = self.lingering.remove(key);
-                self.loads.went(self.shard, ticket);
-            }
+        while let Some(ticket) = self.lingering.expire(now) {
+            self.loads.went(self.shard, ticket);
         }
     }
 
     /// When [`Connections::handle_tick`] is next needed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        self.deadlines.front().map(|&(deadline, _)| deadline)
+        self.lingering.next_deadline()
     }
 
     /// Waits until the kernel has something for us. With `forget`, what it had before the last

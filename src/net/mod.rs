@@ -3,6 +3,7 @@
 mod acceptor;
 mod admission;
 mod connections;
+mod lingering;
 mod loads;
 pub mod proxy;
 mod readiness;
