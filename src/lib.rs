@@ -7,6 +7,8 @@ pub mod metrics;
 
 pub mod proto;
 
+pub mod socket;
+
 pub mod core;
 pub mod mesh;
 

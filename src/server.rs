@@ -24,6 +24,7 @@ use crate::net::{Acceptor, Admission, Arrival, Loads, Proxies, refuse};
 use crate::proto::Wire;
 use crate::reload::Reload;
 use crate::shard::{Parts, Shard, is_short};
+use crate::socket::Socket;
 use crate::watchdog::Watchdog;
 
 /// How often it is told that clients are turned away, at most.
@@ -201,7 +202,7 @@ impl Server {
                 Ok(ticket) => {
                     let shard = least_loaded(self.loads.each().zip(self.watchdog.turning()));
                     self.loads.came(shard, ticket);
-                    batches[shard.index()].push((stream, ticket));
+                    batches[shard.index()].push((Socket::Plain(stream), ticket));
                 }
                 Err(reason) => self.turn_away(stream, from, reason),
             }

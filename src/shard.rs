@@ -17,7 +17,6 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use tokio::time::Sleep;
 use tracing::{error, info, warn};
 
@@ -29,6 +28,7 @@ use crate::metrics::{MeshCounters, Snapshot};
 use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot, Ticket};
 use crate::net::{Connections, Loads, Received};
 use crate::proto::Wire;
+use crate::socket::Socket;
 use crate::watchdog::Pulse;
 use account::Account;
 pub use account::is_short;
@@ -213,7 +213,7 @@ impl Shard {
         self.core.change_limits(limits, now);
     }
 
-    fn open(&mut self, arrival: (TcpStream, Ticket), now: Moment) {
+    fn open(&mut self, arrival: (Socket, Ticket), now: Moment) {
         if self.draining {
             self.connections.decline(arrival);
             return;
@@ -340,7 +340,7 @@ impl Shard {
 
     /// Tells what is held, and gives back some of it if all shards together hold too much.
     fn settle_account(&mut self, now: Moment) {
-        let held = self.core.held_bytes() + self.connections.tail_bytes();
+        let held = self.core.held_bytes() + self.connections.held_bytes();
         let too_much = self.account.settle(held as u64);
         if too_much > 0 {
             warn!(shard = %self.id, held, too_much, "short of memory: who holds most goes first");

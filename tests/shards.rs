@@ -75,6 +75,9 @@ mod mesh {
 mod model {
     pub(crate) use hubbub::model::*;
 }
+mod socket {
+    pub(crate) use hubbub::socket::*;
+}
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use mio::net::TcpStream;
-
 use super::sync::{Receiver, Sender, unbounded};
 use crate::mesh::bell::Bell;
 use crate::mesh::credit::Slip;
 use crate::model::{Limits, ShardId, ShardMsg, Ticket};
+use crate::socket::Socket;
 
 /// All that one shard has for another at the end of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub enum Mail {
     /// From another shard.
     Parcel(Parcel),
     /// From the acceptor: connections that have been placed on this shard.
-    Connections(Vec<(TcpStream, Ticket)>),
+    Connections(Vec<(Socket, Ticket)>),
     /// From the server: other limits hold from now on.
     Limits(Box<Limits>),
     /// From the server: it goes down.

@@ -1,13 +1,12 @@
 //! All connections of a shard in one readiness set: no task, timer or buffer of their own.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::task::{Context, Poll as TaskPoll};
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Token};
 use socket2::SockRef;
 
@@ -17,18 +16,17 @@ use crate::net::Loads;
 use crate::net::lingering::Lingering;
 use crate::net::readiness::ReadinessSet;
 use crate::proto::{Decoder, Wire};
+use crate::socket::{Brought, READ_ROOM, Scratch, Socket};
 
 /// Readiness events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-/// Bytes read from one connection before another gets a turn.
-const READ_BYTES_MAX: usize = 16 << 10;
 /// Tokens from here on are lingering connections'.
 const LINGERING: usize = 1 << 32;
 
 /// One connection: what an idle one costs beside its session.
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    socket: Socket,
     ticket: Ticket,
     decoder: Decoder,
     /// Input that has arrived and is not decoded: an unfinished line, or more if the session may
@@ -61,6 +59,7 @@ pub struct Connections {
     /// Where input is decoded, of whichever connection is being read.
     buffer: Box<[u8]>,
     clean: String,
+    scratch: Scratch,
     /// Bytes in all tails.
     tail_bytes: usize,
     limits: Limits,
@@ -93,6 +92,7 @@ impl Connections {
             ready: VecDeque::new(),
             buffer: vec![0; buffer_bytes(&limits)].into(),
             clean: String::new(),
+            scratch: Scratch::default(),
             tail_bytes: 0,
             limits,
             loads,
@@ -116,36 +116,39 @@ impl Connections {
     pub fn insert(
         &mut self,
         slot: Slot,
-        (mut stream, ticket): (TcpStream, Ticket),
+        (mut socket, ticket): (Socket, Ticket),
         wire: Wire,
     ) -> io::Result<()> {
         let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         let registry = self.set.registry();
-        if let Err(e) = registry.register(&mut stream, Token(slot as usize), all) {
+        if let Err(e) = registry.register(socket.stream_mut(), Token(slot as usize), all) {
             self.loads.went(self.shard, ticket);
             return Err(e);
         }
         if self.table.len() <= slot as usize {
             self.table.resize_with(slot as usize + 1, || None);
         }
+        self.scratch.adopt(&mut socket);
+        let readable = socket.has_input();
         self.table[slot as usize] = Some(Connection {
-            stream,
+            socket,
             ticket,
             decoder: wire.decoder(),
             tail: Box::default(),
             pending: false,
-            readable: false,
+            readable,
             more_in_sight: false,
             ended: false,
             broken: false,
             queued: false,
         });
+        self.make_ready(slot);
         Ok(())
     }
 
     /// Drops a connection that was placed here and cannot be served.
-    pub fn decline(&mut self, (stream, ticket): (TcpStream, Ticket)) {
-        drop(stream);
+    pub fn decline(&mut self, (socket, ticket): (Socket, Ticket)) {
+        drop(socket);
         self.loads.went(self.shard, ticket);
     }
 
@@ -170,7 +173,8 @@ impl Connections {
             }
             let slot = Slot::try_from(event.token().0).expect("a slot's token");
             let Some(Some(connection)) = self.table.get_mut(slot as usize) else { continue };
-            if event.is_writable() || event.is_error() {
+            let is_writable = event.is_writable() || event.is_error();
+            if is_writable && connection.socket.flush(&mut self.scratch).is_ok() {
                 writable(slot);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -188,10 +192,10 @@ impl Connections {
         Ok(count == EVENTS_MAX)
     }
 
-    /// Bytes of input that wait to be decoded.
+    /// Bytes that are kept for connections: input that waits to be decoded, output to be sent.
     #[must_use]
-    pub fn tail_bytes(&self) -> usize {
-        self.tail_bytes
+    pub fn held_bytes(&self) -> usize {
+        self.tail_bytes + self.scratch.held_bytes()
     }
 
     /// How many connections have something to read.
@@ -237,8 +241,8 @@ impl Connections {
         if connection.pending || !connection.readable {
             return Received::Input(0..end);
         }
-        match connection.stream.read(&mut self.buffer[end..end + READ_BYTES_MAX]) {
-            Ok(0) => {
+        match connection.socket.read(&mut self.buffer[end..], &mut self.scratch) {
+            Ok(Brought::End) => {
                 (connection.readable, connection.ended) = (false, true);
                 // The end of input is the end of its last line.
                 if end > 0 {
@@ -246,9 +250,8 @@ impl Connections {
                     end += 1;
                 }
             }
-            Ok(count) => {
-                // A read that was not filled has emptied the socket, unless more is in sight.
-                connection.readable = count == READ_BYTES_MAX || connection.more_in_sight;
+            Ok(Brought::Bytes { count, more }) => {
+                connection.readable = more || connection.more_in_sight;
                 self.counters.reads += 1;
                 self.counters.bytes_read += count as u64;
                 end = connection.decoder.admit(&mut self.buffer, end..end + count);
@@ -283,7 +286,7 @@ impl Connections {
     /// Where the connection in `slot` comes from, or through which proxy, as far as it is known.
     #[must_use]
     pub fn peer(&self, slot: Slot) -> Option<SocketAddr> {
-        self.table.get(slot as usize)?.as_ref()?.stream.peer_addr().ok()
+        self.table.get(slot as usize)?.as_ref()?.socket.stream().peer_addr().ok()
     }
 
     /// Whether nothing reaches the client of the connection in `slot` any more.
@@ -302,22 +305,25 @@ impl Connections {
         if reads_not {
             // Or else the kernel would go on offering it what it does not read. It is no matter if
             // this fails.
-            let _ = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(connection.socket.stream()).set_linger(Some(Duration::ZERO));
         }
-        if reads_not || reason == CloseReason::HangUp || connection.ended {
-            self.loads.went(self.shard, connection.ticket);
+        let Connection { mut socket, ticket, ended, .. } = connection;
+        let is_over = ended && !socket.must_end();
+        if reads_not || reason == CloseReason::HangUp || is_over {
+            self.scratch.release(&mut socket);
+            self.loads.went(self.shard, ticket);
             return;
         }
-        let Connection { stream, ticket, .. } = connection;
-        match self.lingering.add((stream, ticket), self.set.registry(), now) {
+        let (registry, scratch) = (self.set.registry(), &mut self.scratch);
+        match self.lingering.add((socket, ticket), ended, registry, scratch, now) {
             Ok(key) => self.drain_lingering(key),
             Err(ticket) => self.loads.went(self.shard, ticket),
         }
     }
 
     fn drain_lingering(&mut self, key: usize) {
-        let buffer = &mut self.buffer[..READ_BYTES_MAX];
-        if let Some(ticket) = self.lingering.drain(key, self.set.registry(), buffer) {
+        let (registry, scratch) = (self.set.registry(), &mut self.scratch);
+        if let Some(ticket) = self.lingering.drain(key, registry, scratch, &mut self.buffer) {
             self.loads.went(self.shard, ticket);
         }
     }
@@ -330,7 +336,7 @@ impl Connections {
 
     /// Closes for good what has lingered long enough.
     pub fn handle_tick(&mut self, now: Moment) {
-        while let Some(ticket) = self.lingering.expire(now) {
+        while let Some(ticket) = self.lingering.expire(&mut self.scratch, now) {
             self.loads.went(self.shard, ticket);
         }
     }
@@ -351,12 +357,12 @@ impl Connections {
     /// and is put on the ready list: reading it brings what its client sent before, then the error.
     #[inline]
     pub fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
-        self.write_with(slot, |mut stream| stream.write(bytes)).unwrap_or(bytes.len())
+        self.write_with(slot, |socket, scratch| socket.write(bytes, scratch)).unwrap_or(bytes.len())
     }
 
     /// As [`Connections::write`], from several places.
     pub fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
-        self.write_with(slot, |mut stream| stream.write_vectored(parts))
+        self.write_with(slot, |socket, scratch| socket.write_parts(parts, scratch))
             .unwrap_or_else(|| parts.iter().map(|part| part.len()).sum())
     }
 
@@ -364,12 +370,12 @@ impl Connections {
     fn write_with(
         &mut self,
         slot: Slot,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
+        write: impl Fn(&mut Socket, &mut Scratch) -> io::Result<usize>,
     ) -> Option<usize> {
         let connection = self.table[slot as usize].as_mut()?;
         loop {
             self.counters.writes += 1;
-            match write(&connection.stream) {
+            match write(&mut connection.socket, &mut self.scratch) {
                 Ok(count) => {
                     self.counters.bytes_written += count as u64;
                     return Some(count);
@@ -388,5 +394,5 @@ impl Connections {
 
 /// Bytes of the buffer: one more than can arrive, see [`Decoder::admit`], after an unfinished line.
 fn buffer_bytes(limits: &Limits) -> usize {
-    Decoder::unfinished_bytes_max(limits).max(READ_BYTES_MAX) + READ_BYTES_MAX + 2
+    Decoder::unfinished_bytes_max(limits).max(READ_ROOM) + READ_ROOM + 2
 }

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["metrics"],
     &["proto"],
+    &["socket"],
     &["core", "mesh"],
     &["net", "watchdog"],
     &["shard"],
@@ -33,6 +34,8 @@ const BANNED: &[(&str, &str, &str)] = &[
     ("core", "Wire::Line", "the core does not know protocols"),
     ("core", "std::net", "the core does no IO"),
     ("mesh", "ShardMsg::", "the mesh does not know what messages mean"),
+    ("socket", "model", "bytes have no meaning"),
+    ("socket", "tokio", "sockets never wait"),
     ("net", "Name", "sockets know nothing of names"),
 ];
 

@@ -1,0 +1,167 @@
+//! Layer 2: one connection's bytes, plain or through TLS. Knows nothing of who is on it.
+
+mod scratch;
+mod session;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+
+pub use scratch::Scratch;
+pub use session::Session;
+pub use tls::Tls;
+
+/// Bytes that a plain socket is read for at once.
+const READ_BYTES_MAX: usize = 16 << 10;
+/// Room that [`Socket::read`] needs: for the longest record of TLS, and more than a plain socket
+/// is read for.
+pub const READ_ROOM: usize = RECORD_WIRE_BYTES_MAX;
+/// Bytes of the longest record there can be, as it is sent.
+const RECORD_WIRE_BYTES_MAX: usize = 5 + (16 << 10) + (2 << 10);
+
+/// One end of a connection. Never waits.
+#[derive(Debug)]
+pub enum Socket {
+    /// What is written is what is sent.
+    Plain(TcpStream),
+    /// The other side has been proved to hear us, and nobody else.
+    Tls(Box<Tls<TcpStream>>),
+}
+
+/// What a read has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// So many bytes; none where TLS had something to say to itself only.
+    Bytes {
+        /// How many.
+        count: usize,
+        /// Whether there may be more.
+        more: bool,
+    },
+    /// The other side will send no more.
+    End,
+}
+
+impl Socket {
+    /// Reads once, into the first bytes of `into`, of which there must be [`READ_ROOM`].
+    ///
+    /// # Errors
+    /// Those of the operating system; and, for TLS, what is not what the other side can have sent.
+    #[inline]
+    pub fn read(&mut self, into: &mut [u8], scratch: &mut Scratch) -> io::Result<Brought> {
+        match self {
+            Self::Plain(stream) => match stream.read(&mut into[..READ_BYTES_MAX])? {
+                0 => Ok(Brought::End),
+                // One that was not filled has emptied the socket.
+                count => Ok(Brought::Bytes { count, more: count == READ_BYTES_MAX }),
+            },
+            Self::Tls(tls) => tls.read(into, scratch),
+        }
+    }
+
+    /// Writes as much of `bytes` as is taken, and says how much that is.
+    ///
+    /// # Errors
+    /// As for any socket that does not wait.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8], scratch: &mut Scratch) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(tls) => tls.write(bytes, scratch),
+        }
+    }
+
+    /// As [`Socket::write`], from several places.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn write_parts(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        scratch: &mut Scratch,
+    ) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write_vectored(parts),
+            Self::Tls(tls) => tls.write_parts(parts, scratch),
+        }
+    }
+
+    /// Sends what has been taken and has not left yet. To be called when the socket can be written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] while there is some left; or why there will never be none.
+    #[inline]
+    pub fn flush(&mut self, scratch: &mut Scratch) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => tls.flush(scratch),
+        }
+    }
+
+    /// Tells the other side that there will be no more. To be called again when the socket can be
+    /// written, for as long as there is something to be sent before that.
+    ///
+    /// # Errors
+    /// As [`Socket::flush`].
+    pub fn end(&mut self, scratch: &mut Scratch) -> io::Result<()> {
+        if let Self::Tls(tls) = self {
+            tls.end(scratch)?;
+        }
+        self.stream().shutdown(Shutdown::Write)
+    }
+
+    /// Whether the other side is to be told that there is no more even if it has closed its own.
+    #[must_use]
+    pub fn must_end(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Throws away what has come, by way of `buffer`: how much it was, 0 at the end.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn discard(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream_mut().read(buffer)
+    }
+
+    /// Whether there is input that the kernel has told of already.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.has_input())
+    }
+
+    /// Bytes that have been taken and have not left yet.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Tls(tls) => tls.unsent_bytes(),
+        }
+    }
+
+    /// What it is to the kernel.
+    #[must_use]
+    pub fn stream(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(tls) => tls.stream(),
+        }
+    }
+
+    /// See [`Socket::stream`].
+    pub fn stream_mut(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(tls) => tls.stream_mut(),
+        }
+    }
+}
+
+/// Whether this is no error but a wish to be asked again later.
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
+}
