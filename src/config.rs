@@ -16,7 +16,7 @@ pub use settings::{Settings, Unusable};
 
 use crate::machine::Machine;
 use crate::model::{Allowance, Limits};
-use crate::net::AdmissionLimits;
+use crate::net::{AdmissionLimits, CertificateFiles};
 
 /// Least memory that clients and rooms can do with.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
@@ -40,6 +40,8 @@ const FRAME_BYTES_SPARE: usize = 32;
 pub struct Config {
     /// Where to listen.
     pub address: SocketAddr,
+    /// Where to listen for TLS, with which certificate, if that is wanted.
+    pub tls: Option<(SocketAddr, CertificateFiles)>,
     /// Threads that serve clients.
     pub shards: u16,
     /// Whether each is to stay on a core of its own.
@@ -99,6 +101,7 @@ impl Config {
         }
         Ok(Self {
             address: SocketAddr::new(args.ip, args.port),
+            tls: tls(args)?,
             shards,
             pin: !args.no_pin,
             descriptors_max: machine.descriptors_max,
@@ -109,6 +112,19 @@ impl Config {
             drain_wait_max: Duration::from_secs(args.drain_seconds),
             limits,
         })
+    }
+}
+
+/// All or nothing: a flag of these needs the others.
+fn tls(args: &Args) -> Result<Option<(SocketAddr, CertificateFiles)>, String> {
+    match (args.tls_listen, args.tls_cert.clone(), args.tls_key.clone()) {
+        (None, None, None) => Ok(None),
+        (Some(address), Some(cert), Some(key)) => {
+            Ok(Some((address, CertificateFiles { cert, key })))
+        }
+        _ => Err("--tls-listen, --tls-cert and --tls-key go together: give all three, or none; \
+                  `hubbub gen-cert` makes a certificate and its key for development"
+            .to_owned()),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod shard;
 
 pub mod machine;
 
+pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod reload;

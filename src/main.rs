@@ -4,15 +4,17 @@
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use hubbub::cli::Command;
 use hubbub::config::{Config, LogFormat, Settings, Unusable};
 use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
+use hubbub::net::Certificates;
 use hubbub::reload::Reload;
-use hubbub::server::{self, End, cores_of_shards};
+use hubbub::server::{self, Doors, End, cores_of_shards};
 use tracing::info;
 
 const EXIT_UNUSABLE_ARGUMENTS: u8 = 2;
@@ -23,6 +25,9 @@ fn main() -> ExitCode {
         Err(Unusable::Flags(error)) => error.exit(),
         Err(unusable) => return refuse(&unusable.to_string()),
     };
+    if let Some(command) = &settings.args.command {
+        return run(command);
+    }
     if settings.args.print_config {
         return say(&settings.to_file());
     }
@@ -44,13 +49,34 @@ fn main() -> ExitCode {
     }
 }
 
+/// Does what was asked for instead of serving.
+fn run(command: &Command) -> ExitCode {
+    match command.run() {
+        Ok(text) => say(&text),
+        Err(sentence) => {
+            let _ = writeln!(io::stderr(), "hubbub: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn serve(settings: Settings, config: &Config, log: &Log) -> Result<End, String> {
-    let explain = |e: io::Error| server::explain_listen_error(&e, config.address);
-    let listener = hubbub::net::listen(config.address, config.vanish_wait).map_err(explain)?;
-    let address = listener.local_addr().map_err(explain)?;
-    announce(settings.args.log_format, config, address, log);
+    let mut tls = None;
+    if let Some((address, files)) = &config.tls {
+        let certificates = Certificates::load(files)?;
+        tls = Some((listen(*address, ["--tls-listen"; 2], config)?, certificates));
+    }
+    let plain = listen(config.address, ["--ip", "--port"], config)?;
+    let address = |listener: &TcpListener| listener.local_addr().map_err(|e| e.to_string());
+    let tls_address = tls.as_ref().map(|(listener, _)| address(listener)).transpose()?;
+    announce(settings.args.log_format, config, address(&plain)?, tls_address, log);
     let reload = Reload::new(settings, Arc::clone(log.level()));
-    server::run(config, listener, reload).map_err(|e| format!("cannot serve: {e}"))
+    server::run(config, Doors { plain, tls }, reload).map_err(|e| format!("cannot serve: {e}"))
+}
+
+fn listen(address: SocketAddr, flags: [&str; 2], config: &Config) -> Result<TcpListener, String> {
+    hubbub::net::listen(address, config.vanish_wait)
+        .map_err(|error| server::explain_listen_error(&error, address, flags))
 }
 
 /// Answers what was asked for instead of a server.
@@ -70,18 +96,32 @@ fn refuse(why: &str) -> ExitCode {
 }
 
 /// Says that the server is there, and how to use it.
-fn announce(format: LogFormat, config: &Config, address: SocketAddr, log: &Log) {
+fn announce(
+    format: LogFormat,
+    config: &Config,
+    address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+    log: &Log,
+) {
     let version = env!("CARGO_PKG_VERSION");
     let shards = config.shards;
     if format == LogFormat::Json {
         let (connections_max, descriptors_max) = (config.connections_max, config.descriptors_max);
         info!(version, shards, connections_max, descriptors_max, "listening on {address}");
+        if let Some(address) = tls_address {
+            info!(%address, "listening for TLS, too");
+        }
         return;
     }
-    log.print(&banner(version, config, address));
+    log.print(&banner(version, config, address, tls_address));
 }
 
-fn banner(version: &str, config: &Config, address: SocketAddr) -> String {
+fn banner(
+    version: &str,
+    config: &Config,
+    address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+) -> String {
     let (shards, limits) = (config.shards, &config.limits);
     let cores: Vec<String> =
         cores_of_shards(config).into_iter().flatten().map(|core| core.id.to_string()).collect();
@@ -91,11 +131,6 @@ fn banner(version: &str, config: &Config, address: SocketAddr) -> String {
         _ => format!("pinned to cores {}", cores.join(", ")),
     };
     let plural = if shards == 1 { "" } else { "s" };
-    let host = match address.ip() {
-        ip if ip.is_unspecified() && address.is_ipv4() => "127.0.0.1".to_owned(),
-        ip if ip.is_unspecified() => "::1".to_owned(),
-        ip => ip.to_string(),
-    };
     let mut text = String::new();
     let _ = writeln!(text, "hubbub {version} listening on {address}");
     let _ = writeln!(text, "  shards   {shards} thread{plural}, {cores}");
@@ -115,7 +150,20 @@ fn banner(version: &str, config: &Config, address: SocketAddr) -> String {
         "  held to  {} clients an address, a message each {} ms{but}",
         config.admission.per_address_max, limits.allowance.each_ms
     );
-    let _ = writeln!(text, "  connect  nc {host} {}", address.port());
+    let _ = writeln!(text, "  connect  nc {} {}", reachable(address).ip(), address.port());
+    if let Some(address) = tls_address.map(reachable) {
+        let _ = writeln!(text, "  tls      openssl s_client -quiet -connect {address}");
+    }
     let _ = writeln!(text, "  stop     Ctrl-C, or kill -TERM {}", std::process::id());
     text
+}
+
+/// Where to connect to what listens at `address`, from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }

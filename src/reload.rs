@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, FIXED, Settings};
 use crate::logging::Level;
 use crate::machine::Machine;
+use crate::net::Certificates;
 
 /// The settings that hold, and what their change concerns beside the server.
 #[derive(Debug)]
@@ -24,8 +25,9 @@ impl Reload {
         Self { settings, level }
     }
 
-    /// What the settings come to now; nothing if they cannot be used, which the log tells.
-    pub fn read(&mut self) -> Option<Config> {
+    /// What the settings come to now, with `certificates` read again, too; nothing if any of it
+    /// cannot be used, which the log tells.
+    pub fn read(&mut self, certificates: Option<&mut Certificates>) -> Option<Config> {
         let mut settings = match Settings::read(env::args_os()) {
             Ok(settings) => settings,
             Err(unusable) => {
@@ -42,6 +44,12 @@ impl Reload {
                 return None;
             }
         };
+        if let (Some(certificates), Some((_, files))) = (certificates, &config.tls)
+            && let Err(sentence) = certificates.reload(files)
+        {
+            Self::refuse(&sentence);
+            return None;
+        }
         let (fixed, live): (Vec<&str>, Vec<&str>) =
             asked.differing_from(&self.settings).partition(|key| FIXED.contains(key));
         if !fixed.is_empty() {

@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
-use mio::net::TcpStream;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -20,7 +19,9 @@ use crate::core::placement::least_loaded;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
-use crate::net::{Acceptor, Admission, Arrival, Loads, Proxies, refuse};
+use crate::net::{
+    Acceptor, Admission, Arrival, Certificates, Handshakes, Loads, Port, Proxies, Settled, refuse,
+};
 use crate::proto::Wire;
 use crate::reload::Reload;
 use crate::shard::{Parts, Shard, is_short};
@@ -41,6 +42,15 @@ pub enum End {
     Failed,
 }
 
+/// Where clients come in.
+#[derive(Debug)]
+pub struct Doors {
+    /// Where they speak lines as they are.
+    pub plain: TcpListener,
+    /// Where they speak them within TLS, if they can, and what they are shown there.
+    pub tls: Option<(TcpListener, Certificates)>,
+}
+
 /// What a shard's thread has to say when it ends.
 type Farewell = (ShardId, Option<Snapshot>);
 
@@ -58,20 +68,23 @@ struct Server {
     memory_bytes_max: u64,
     admission: Admission,
     proxies: Proxies,
+    /// If there is TLS.
+    handshakes: Option<Handshakes>,
     started: Instant,
     /// Connections turned away, and when that was last told, by [`CloseReason::index`].
     turned_away: [(u64, Option<Instant>); CloseReason::ALL.len()],
 }
 
-/// Serves clients of `listener` until a signal says to stop. Another has it `reload` its settings.
+/// Serves clients who come through `doors` until a signal says to stop. Another has it `reload` its
+/// settings.
 ///
 /// # Errors
 /// When the operating system does not give us what a server needs.
-pub fn run(config: &Config, listener: TcpListener, reload: Reload) -> io::Result<End> {
+pub fn run(config: &Config, doors: Doors, reload: Reload) -> io::Result<End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     let server = Server::start(config)?;
-    runtime.block_on(server.serve(listener, reload))
+    runtime.block_on(server.serve(doors, reload))
 }
 
 /// Which core each shard is pinned to: the cores this process may use, in turn.
@@ -124,6 +137,7 @@ impl Server {
             running: config.shards,
             memory_bytes_max: config.limits.memory_bytes_max,
             proxies: Proxies::new(config.proxies.clone()),
+            handshakes: None,
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
@@ -131,45 +145,45 @@ impl Server {
         })
     }
 
-    async fn serve(mut self, listener: TcpListener, mut reload: Reload) -> io::Result<End> {
-        let mut acceptor = Acceptor::new(listener)?;
+    async fn serve(mut self, doors: Doors, mut reload: Reload) -> io::Result<End> {
+        let mut acceptor = Acceptor::new(doors.plain, Port::Plain)?;
+        let mut tls_acceptor = None;
+        if let Some((listener, certificates)) = doors.tls {
+            tls_acceptor = Some(Acceptor::new(listener, Port::Tls)?);
+            let hint = turned_away(CloseReason::NoTls);
+            self.handshakes = Some(Handshakes::new(certificates, self.connections_max, &hint));
+        }
         let mut stop = Stop::new()?;
         let mut hang_up = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
-                arrivals = acceptor.accept() => {
-                    let direct = self.ask_proxies(arrivals);
-                    self.place(direct);
-                    let wait = self.admission.wait_ms(self.now());
-                    if wait > 0 {
-                        acceptor.rest(Duration::from_millis(u64::from(wait)));
-                    }
-                    tokio::task::yield_now().await;
+                arrivals = acceptor.accept() => self.welcome(arrivals, &mut acceptor).await,
+                (arrivals, acceptor) = accept_if_any(&mut tls_acceptor) => {
+                    self.welcome(arrivals, acceptor).await;
                 }
                 signal = stop.asked() => {
                     info!(signal, "stopping: no new connections, clients get what they are owed");
                     break;
                 }
                 asked = self.proxies.next() => match asked {
-                    Ok(arrival) => self.place(vec![arrival]),
+                    Ok(arrival) => self.let_in(vec![arrival]),
                     Err(proxy) => self.count_away(proxy, CloseReason::BadProxyHeader),
                 },
-                _ = hang_up.recv() => {
-                    if let Some(config) = reload.read() {
-                        self.change(config);
-                    }
-                }
+                settled = next_if_any(&mut self.handshakes) => self.settle(settled),
+                _ = hang_up.recv() => self.change(&mut reload),
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = self.watchdog.look() => {}
             }
         }
-        drop(acceptor);
+        drop((acceptor, tls_acceptor, self.handshakes.take()));
         self.drain(&mut stop).await
     }
 
-    /// Has everything that `config` says and that can be changed hold from now on, for those who
-    /// are here as for those who come.
-    fn change(&mut self, config: Config) {
+    /// Has all settings that can be changed hold from now on, for those who are here as for those
+    /// who come.
+    fn change(&mut self, reload: &mut Reload) {
+        let certificates = self.handshakes.as_mut().map(Handshakes::certificates);
+        let Some(config) = reload.read(certificates) else { return };
         self.connections_max = config.connections_max;
         self.drain_wait_max = config.drain_wait_max;
         self.memory_bytes_max = config.limits.memory_bytes_max;
@@ -180,31 +194,45 @@ impl Server {
         }
     }
 
+    /// Sees to connections that `acceptor` has accepted.
+    async fn welcome(&mut self, arrivals: Vec<Arrival>, acceptor: &mut Acceptor) {
+        let direct = self.ask_proxies(arrivals);
+        self.let_in(direct);
+        let wait = self.admission.wait_ms(self.now());
+        if wait > 0 {
+            acceptor.rest(Duration::from_millis(u64::from(wait)));
+        }
+        tokio::task::yield_now().await;
+    }
+
     /// Keeps connections from proxies until they have said where they come from; the others.
     fn ask_proxies(&mut self, arrivals: Vec<Arrival>) -> Vec<Arrival> {
         let mut direct = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
-            if !self.proxies.contain(arrival.1) {
+            if !self.proxies.contain(arrival.from) {
                 direct.push(arrival);
-            } else if let Err((stream, proxy)) = self.proxies.ask(arrival) {
-                self.turn_away(stream, proxy, CloseReason::Full);
+            } else if let Err(arrival) = self.proxies.ask(arrival) {
+                self.turn_away(arrival, CloseReason::Full);
             }
         }
         direct
     }
 
-    /// Hands new connections to the shards that have the fewest, of those that are not stuck.
-    fn place(&mut self, arrivals: Vec<Arrival>) {
+    /// Places new connections on shards, those with TLS once their handshake is over.
+    fn let_in(&mut self, arrivals: Vec<Arrival>) {
         let mut batches: Vec<Vec<_>> = self.addresses.iter().map(|_| vec![]).collect();
         let now = self.now();
-        for (stream, from) in arrivals {
-            match self.admit(from, now) {
-                Ok(ticket) => {
-                    let shard = least_loaded(self.loads.each().zip(self.watchdog.turning()));
-                    self.loads.came(shard, ticket);
-                    batches[shard.index()].push((Socket::Plain(stream), ticket));
+        for arrival in arrivals {
+            match (self.admit(arrival.from, now), &mut self.handshakes) {
+                (Ok(ticket), Some(handshakes)) if arrival.port == Port::Tls => {
+                    self.loads.waits(ticket);
+                    handshakes.begin(arrival.stream, arrival.from, ticket);
                 }
-                Err(reason) => self.turn_away(stream, from, reason),
+                (Ok(ticket), _) => {
+                    let shard = self.place(ticket);
+                    batches[shard.index()].push((Socket::Plain(arrival.stream), ticket));
+                }
+                (Err(reason), _) => self.turn_away(arrival, reason),
             }
         }
         for (address, batch) in self.addresses.iter().zip(batches) {
@@ -214,8 +242,28 @@ impl Server {
         }
     }
 
+    /// Sees to a connection whose handshake is over.
+    fn settle(&mut self, Settled { from, ticket, outcome }: Settled) {
+        self.loads.waits_no_more(ticket);
+        match outcome {
+            Ok(socket) => {
+                let shard = self.place(ticket);
+                self.addresses[shard.index()].send(Mail::Connections(vec![(socket, ticket)]));
+            }
+            Err(reason) => self.count_away(from, reason),
+        }
+    }
+
+    /// The shard for a connection: the one that has the fewest, of those that are not stuck.
+    fn place(&mut self, ticket: Ticket) -> ShardId {
+        let shard = least_loaded(self.loads.each().zip(self.watchdog.turning()));
+        self.loads.came(shard, ticket);
+        shard
+    }
+
     fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
-        let waiting = u32::try_from(self.proxies.waiting()).unwrap_or(u32::MAX);
+        let handshakes = self.handshakes.as_ref().map_or(0, Handshakes::under_way);
+        let waiting = u32::try_from(self.proxies.waiting() + handshakes).unwrap_or(u32::MAX);
         if self.loads.total() + waiting >= self.connections_max {
             Err(CloseReason::Full)
         } else if is_short(self.loads.held_bytes(), self.memory_bytes_max) {
@@ -225,11 +273,12 @@ impl Server {
         }
     }
 
-    fn turn_away(&mut self, stream: TcpStream, from: SocketAddr, reason: CloseReason) {
-        let mut line = vec![];
-        Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
-        refuse(stream, &line);
-        self.count_away(from, reason);
+    /// Turns a connection away, with a word of why if its client would understand it.
+    fn turn_away(&mut self, arrival: Arrival, reason: CloseReason) {
+        if arrival.port == Port::Plain {
+            refuse(arrival.stream, &turned_away(reason));
+        }
+        self.count_away(arrival.from, reason);
     }
 
     fn count_away(&mut self, from: SocketAddr, reason: CloseReason) {
@@ -282,6 +331,28 @@ impl Server {
     }
 }
 
+fn turned_away(reason: CloseReason) -> Vec<u8> {
+    let mut line = vec![];
+    Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
+    line
+}
+
+/// Connections that came to a port, and who accepted them; waits for ever if there is none.
+async fn accept_if_any(acceptor: &mut Option<Acceptor>) -> (Vec<Arrival>, &mut Acceptor) {
+    match acceptor {
+        Some(acceptor) => (acceptor.accept().await, acceptor),
+        None => std::future::pending().await,
+    }
+}
+
+/// The next handshake that is over; waits for ever if there is no TLS.
+async fn next_if_any(handshakes: &mut Option<Handshakes>) -> Settled {
+    match handshakes {
+        Some(handshakes) => handshakes.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The body of a shard's thread.
 fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
     static REFUSED: Once = Once::new();
@@ -323,16 +394,22 @@ fn seed() -> u64 {
     ahash::RandomState::new().hash_one(std::process::id())
 }
 
-/// What to tell the user when the server cannot listen at `address`.
+/// What to tell the user when the server cannot listen at `address`, which these flags decide.
 #[must_use]
-pub fn explain_listen_error(error: &io::Error, address: SocketAddr) -> String {
+pub fn explain_listen_error(
+    error: &io::Error,
+    address: SocketAddr,
+    [ip, port]: [&str; 2],
+) -> String {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => "stop what listens there, or choose another --port",
-        io::ErrorKind::PermissionDenied => "choose a --port above 1023, or ask for the right",
-        io::ErrorKind::AddrNotAvailable => {
-            "choose an --ip of this machine, 0.0.0.0 or [::] for all"
+        io::ErrorKind::AddrInUse => format!("stop what listens there, or choose another {port}"),
+        io::ErrorKind::PermissionDenied => {
+            format!("choose a port above 1023 with {port}, or ask for the right")
         }
-        _ => "choose another --ip or --port",
+        io::ErrorKind::AddrNotAvailable => {
+            format!("choose an address of this machine with {ip}, 0.0.0.0 or [::] for all")
+        }
+        _ => format!("choose another {ip} or {port}"),
     };
     let what = match error.kind() {
         io::ErrorKind::AddrInUse => "the address is already in use".to_owned(),

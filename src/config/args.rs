@@ -1,7 +1,7 @@
 //! Flags and their environment variables. The configuration file has the same keys, and the same
 //! checks: see [`file`](super::file).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
@@ -10,17 +10,23 @@ use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use super::MEMORY_BYTES_MIN;
+use crate::cli::Command;
 
 /// Flags that are looked at when the server starts, and never again.
-pub const FIXED: &[&str] = &["ip", "port", "vanish-seconds", "shards", "no-pin", "log-format"];
+pub const FIXED: &[&str] =
+    &["ip", "port", "tls-listen", "vanish-seconds", "shards", "no-pin", "log-format"];
 
 /// Hubbub, a chat server: `nc 127.0.0.1 42069` and you are in.
 ///
 /// Every flag can also be set by the environment variable named beside it, and in a file. A flag
 /// wins over its variable, and both over the file.
 #[derive(Clone, Debug, Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address to listen on; 0.0.0.0 or :: for all of this machine.
     #[arg(short, long, env = "HUBBUB_IP", default_value = "127.0.0.1", value_parser = parse_ip)]
     pub ip: IpAddr,
@@ -115,6 +121,18 @@ pub struct Args {
     #[arg(value_parser = clap::value_parser!(u32).range(1..), help_heading = "Rooms")]
     pub rooms_max: u32,
 
+    /// Address and port to listen on for TLS, such as 127.0.0.1:42070, beside the plain one; a
+    /// proxy's header comes before the handshake.
+    #[arg(long, env = "HUBBUB_TLS_LISTEN", value_name = "ADDRESS:PORT", help_heading = "TLS")]
+    pub tls_listen: Option<SocketAddr>,
+    /// PEM file with the certificate that clients are shown, and those of whoever vouches for it;
+    /// `hubbub gen-cert` makes one for development.
+    #[arg(long, env = "HUBBUB_TLS_CERT", value_name = "FILE", help_heading = "TLS")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[arg(long, env = "HUBBUB_TLS_KEY", value_name = "FILE", help_heading = "TLS")]
+    pub tls_key: Option<PathBuf>,
+
     /// Bytes a room keeps, on each shard, for members who read slowly; they miss what is older.
     #[arg(long, env = "HUBBUB_FEED_BYTES_MAX", value_name = "32768..", default_value_t = 1 << 20)]
     #[arg(value_parser = clap::value_parser!(u32).range(32_768..), help_heading = "Memory")]
@@ -164,7 +182,7 @@ impl Args {
         (self.ip, self.port) = (since_start.ip, since_start.port);
         (self.shards, self.no_pin) = (since_start.shards, since_start.no_pin);
         self.vanish_seconds = since_start.vanish_seconds;
-        self.log_format = since_start.log_format;
+        (self.tls_listen, self.log_format) = (since_start.tls_listen, since_start.log_format);
     }
 }
 

@@ -30,11 +30,16 @@ pub enum CloseReason {
     AddressFast,
     /// It came through a proxy that did not say from where: it was turned away without a word.
     BadProxyHeader,
+    /// It came to the port for TLS, and did not get through the handshake, or not in time: it was
+    /// turned away without a word.
+    BadHandshake,
+    /// It came to the port for TLS, and did not speak it.
+    NoTls,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
@@ -48,6 +53,8 @@ impl CloseReason {
         Self::AddressFull,
         Self::AddressFast,
         Self::BadProxyHeader,
+        Self::BadHandshake,
+        Self::NoTls,
     ];
 
     /// The place of this reason in a table with one entry per reason.
@@ -79,6 +86,8 @@ impl CloseReason {
             Self::AddressFull => "address-full",
             Self::AddressFast => "address-fast",
             Self::BadProxyHeader => "bad-proxy-header",
+            Self::BadHandshake => "bad-handshake",
+            Self::NoTls => "no-tls",
         }
     }
 }

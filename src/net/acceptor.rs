@@ -25,13 +25,31 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const WARN_EVERY: Duration = Duration::from_secs(1);
 
-/// A connection that has been accepted, and where it comes from.
-pub type Arrival = (TcpStream, SocketAddr);
+/// What is spoken on a connection, which is for the port to say that it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Lines as they are.
+    Plain,
+    /// Lines within TLS.
+    Tls,
+}
+
+/// A connection that has been accepted.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Where it comes from.
+    pub from: SocketAddr,
+    /// What is spoken on it.
+    pub port: Port,
+}
 
 /// A listening socket and its patience.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: Listener,
+    port: Port,
     back_off: Duration,
     warned: Option<Instant>,
     /// Nobody is accepted before that. They wait in the order in which they came.
@@ -74,13 +92,13 @@ pub fn refuse(mut stream: TcpStream, line: &[u8]) {
 }
 
 impl Acceptor {
-    /// Accepts from `listener`.
+    /// Accepts from `listener`, which is a `port`.
     ///
     /// # Errors
     /// When the runtime cannot watch the socket.
-    pub fn new(listener: std::net::TcpListener) -> io::Result<Self> {
+    pub fn new(listener: std::net::TcpListener, port: Port) -> io::Result<Self> {
         let listener = Listener::new(listener)?;
-        Ok(Self { listener, back_off: BACK_OFF_MIN, warned: None, resting_until: None })
+        Ok(Self { listener, port, back_off: BACK_OFF_MIN, warned: None, resting_until: None })
     }
 
     /// Waits for connections, and takes as many as there are, up to a limit.
@@ -92,7 +110,7 @@ impl Acceptor {
         let mut batch = vec![];
         while batch.is_empty() {
             match self.listener.accept().await {
-                Ok(arrival) => batch.push(arrival),
+                Ok((stream, from)) => batch.push(Arrival { stream, from, port: self.port }),
                 Err(e) if is_of_one_connection(&e) => {}
                 Err(e) => self.wait_out(&e).await,
             }
@@ -100,7 +118,7 @@ impl Acceptor {
         self.back_off = BACK_OFF_MIN;
         while batch.len() < BATCH_MAX {
             match self.listener.try_accept() {
-                Ok(arrival) => batch.push(arrival),
+                Ok((stream, from)) => batch.push(Arrival { stream, from, port: self.port }),
                 Err(e) if is_of_one_connection(&e) => {}
                 // None left, or an error that will come again after these have been seen to.
                 Err(_) => break,

@@ -23,6 +23,16 @@ impl Loads {
         Self { shards: zeros(usize::from(shards)), addresses: zeros(addresses + 1), held_bytes }
     }
 
+    /// A connection with `ticket` has been let in, and has no place on a shard yet.
+    pub fn waits(&self, ticket: Ticket) {
+        self.addresses[ticket.0 as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection with `ticket` no longer waits, because it has gone, or is about to be placed.
+    pub fn waits_no_more(&self, ticket: Ticket) {
+        self.addresses[ticket.0 as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// A connection with `ticket` has been placed on `shard`.
     pub fn came(&self, shard: ShardId, ticket: Ticket) {
         self.shards[shard.index()].fetch_add(1, Ordering::Relaxed);

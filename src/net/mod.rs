@@ -2,14 +2,18 @@
 
 mod acceptor;
 mod admission;
+mod certificates;
 mod connections;
+mod handshakes;
 mod lingering;
 mod loads;
 pub mod proxy;
 mod readiness;
 
-pub use acceptor::{Acceptor, Arrival, listen, refuse};
+pub use acceptor::{Acceptor, Arrival, Port, listen, refuse};
 pub use admission::{Admission, AdmissionLimits};
+pub use certificates::{CertificateFiles, Certificates};
 pub use connections::{Connections, Received};
+pub use handshakes::{Handshakes, Settled};
 pub use loads::Loads;
 pub use proxy::Proxies;

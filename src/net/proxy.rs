@@ -67,12 +67,13 @@ impl Proxies {
     ///
     /// # Errors
     /// The connection, if there are too many that are waited for.
-    pub fn ask(&mut self, (stream, proxy): Arrival) -> Result<(), Arrival> {
+    pub fn ask(&mut self, arrival: Arrival) -> Result<(), Arrival> {
         if self.waiting.len() >= WAITING_MAX {
-            return Err((stream, proxy));
+            return Err(arrival);
         }
+        let proxy = arrival.from;
         self.waiting.spawn(async move {
-            let header = tokio::time::timeout(HEADER_WAIT_MAX, read_header(stream, proxy));
+            let header = tokio::time::timeout(HEADER_WAIT_MAX, read_header(arrival));
             header.await.ok().and_then(Result::ok).ok_or(proxy)
         });
         Ok(())
@@ -93,7 +94,8 @@ impl Proxies {
 }
 
 /// Reads the header and nothing after it.
-async fn read_header(stream: TcpStream, proxy: SocketAddr) -> io::Result<Arrival> {
+async fn read_header(arrival: Arrival) -> io::Result<Arrival> {
+    let Arrival { stream, from: proxy, port } = arrival;
     let stream = TokioStream::from_std(stream.into())?;
     let mut header = vec![];
     read(&stream, &mut header, SIGNATURE_BYTES).await?;
@@ -110,7 +112,7 @@ async fn read_header(stream: TcpStream, proxy: SocketAddr) -> io::Result<Arrival
         read(&stream, &mut header, rest).await?;
     }
     let from = source(&header, proxy).ok_or(ErrorKind::InvalidData)?;
-    Ok((TcpStream::from_std(stream.into_std()?), from))
+    Ok(Arrival { stream: TcpStream::from_std(stream.into_std()?), from, port })
 }
 
 /// Reads so many bytes more.

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["net", "watchdog"],
     &["shard"],
     &["machine"],
+    &["cli"],
     &["config"],
     &["logging"],
     &["server"],

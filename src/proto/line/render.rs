@@ -91,6 +91,9 @@ fn why_turned_away(reason: CloseReason) -> &'static str {
         CloseReason::AddressFast => {
             "Your address has connected too often, please try again in a minute"
         }
+        CloseReason::NoTls => {
+            "This port speaks TLS: try `openssl s_client -quiet -connect HOST:PORT`"
+        }
         CloseReason::Memory => "Server is short of memory, please try again later",
         _ => "Server is full, please try again later",
     }
