@@ -1,13 +1,14 @@
 //! A client that speaks lines and knows what it has heard.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 
+use super::wire::Wire;
 use super::{PATIENCE, Server};
 
 /// The answer to `/help`, and the first thing a client reads.
@@ -32,7 +33,7 @@ const TRANSCRIPT_CHARS_MAX: usize = 100;
 
 /// One connection to the server.
 pub struct Client {
-    stream: TcpStream,
+    wire: Wire,
     /// What the server calls us, as far as we have read.
     name: String,
     /// Bytes received and not yet read as lines: those from `start` on.
@@ -51,40 +52,53 @@ impl Client {
     /// Connects to something that stands in front of the server, and reads nothing.
     pub fn connect_to(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&addr, PATIENCE);
-        Self::over(stream.unwrap_or_else(|error| panic!("no connection: {error}")))
+        Self::over(Wire::Plain(stream.unwrap_or_else(|error| panic!("no connection: {error}"))))
     }
 
     /// Connects with a receive buffer that does not grow, and reads nothing: what such a client
     /// leaves unread soon waits in the server, not in its own system.
     pub fn connect_narrowly(server: &Server) -> Self {
-        Self::connect_with(server, |socket| socket.set_recv_buffer_size(RECEIVE_BYTES_NARROW))
+        Self::over(Wire::Plain(Self::narrow_stream(server.addr)))
     }
 
     /// Connects from this address, one of the loopback interface, and reads nothing.
     pub fn connect_from(address: &str, server: &Server) -> Self {
-        let address = SocketAddr::new(address.parse().expect("an address"), 0);
-        Self::connect_with(server, |socket| socket.bind(address))
+        Self::over(Wire::Plain(Self::stream_from(address, server.addr)))
     }
 
-    /// Connects with a socket that has been seen to.
-    fn connect_with(server: &Server, prepare: impl FnOnce(&TcpSocket) -> io::Result<()>) -> Self {
+    /// A connection made with a receive buffer that does not grow.
+    pub fn narrow_stream(addr: SocketAddr) -> TcpStream {
+        Self::stream_with(addr, |socket| socket.set_recv_buffer_size(RECEIVE_BYTES_NARROW))
+    }
+
+    /// A connection from this address, one of the loopback interface.
+    pub fn stream_from(address: &str, addr: SocketAddr) -> TcpStream {
+        let address = SocketAddr::new(address.parse().expect("an address"), 0);
+        Self::stream_with(addr, |socket| socket.bind(address))
+    }
+
+    fn stream_with(
+        addr: SocketAddr,
+        prepare: impl FnOnce(&TcpSocket) -> io::Result<()>,
+    ) -> TcpStream {
         let connect = async {
             let socket = TcpSocket::new_v4()?;
             prepare(&socket)?;
-            socket.connect(server.addr).await?.into_std()
+            socket.connect(addr).await?.into_std()
         };
         let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
         let stream = runtime.block_on(connect).expect("a connection");
         stream.set_nonblocking(false).expect("an option of our own socket");
-        Self::over(stream)
+        stream
     }
 
-    fn over(stream: TcpStream) -> Self {
+    /// A client that is connected in one way or another, and has read nothing.
+    pub fn over(wire: Wire) -> Self {
         // What is written in pieces shall leave in pieces.
-        stream.set_nodelay(true).expect("an option of our own socket");
-        stream.set_write_timeout(Some(PATIENCE)).expect("an option of our own socket");
+        wire.socket().set_nodelay(true).expect("an option of our own socket");
+        wire.socket().set_write_timeout(Some(PATIENCE)).expect("an option of our own socket");
         let (name, received, transcript) = (String::new(), Vec::new(), Vec::new());
-        Self { stream, name, received, start: 0, transcript }
+        Self { wire, name, received, start: 0, transcript }
     }
 
     /// Connects and reads the greeting up to `You joined main`.
@@ -107,7 +121,7 @@ impl Client {
 
     /// The address of our end.
     pub fn addr(&self) -> SocketAddr {
-        self.stream.local_addr().expect("it is connected")
+        self.wire.socket().local_addr().expect("it is connected")
     }
 
     /// Our name, as far as the harness knows.
@@ -166,7 +180,7 @@ impl Client {
             '>',
             &String::from_utf8_lossy(&bytes[..bytes.len().min(4 * TRANSCRIPT_CHARS_MAX)]),
         );
-        if let Err(error) = self.stream.write_all(bytes) {
+        if let Err(error) = self.wire.write_all(bytes).and_then(|()| self.wire.flush()) {
             self.fail(&format!("could not send {} bytes: {error}", bytes.len()));
         }
     }
@@ -174,21 +188,26 @@ impl Client {
     /// Says that we will send no more, and goes on reading.
     pub fn half_close(&mut self) {
         self.note('>', "(end of input)");
-        self.stream.shutdown(Shutdown::Write).expect("the connection is open");
+        self.wire.end_output().expect("the connection is open");
+    }
+
+    /// Is gone in the middle of sending this.
+    pub fn break_off(mut self, bytes: &[u8]) {
+        self.wire.send_half(bytes).expect("the connection is open");
     }
 
     /// Is gone without a word, and without having read what it was sent.
     pub fn vanish(self) {
         // Closing with a linger time of nothing resets the connection.
-        let socket = socket2::SockRef::from(&self.stream);
+        let socket = socket2::SockRef::from(self.wire.socket());
         socket.set_linger(Some(Duration::ZERO)).expect("an option of our own socket");
     }
 
     /// Asserts that the server ends the connection without a word, in good order or not.
     #[track_caller]
     pub fn hung_up_on(&mut self) {
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
-        match self.stream.read(&mut [0]) {
+        self.wire.socket().set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
+        match self.wire.read(&mut [0]) {
             Ok(0) => {}
             Ok(_) => self.fail("expected the end of the connection, got more"),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -202,8 +221,8 @@ impl Client {
     /// comes.
     pub fn read_blindly(&mut self, bytes_max: usize) -> usize {
         let mut bytes = vec![0; bytes_max];
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
-        self.stream.read(&mut bytes).unwrap_or(0)
+        self.wire.socket().set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
+        self.wire.read(&mut bytes).unwrap_or(0)
     }
 
     /// Sends a line and reads the next one, which must be its answer.
@@ -251,11 +270,15 @@ impl Client {
 
     /// Whether nothing has arrived that has not been read.
     pub fn hears_nothing(&mut self) -> bool {
-        self.stream.set_nonblocking(true).expect("an option of our own socket");
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).expect("an option of our own socket");
-        let silent = peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        silent && self.start == self.received.len()
+        if self.start < self.received.len() {
+            return false;
+        }
+        self.wire.socket().set_nonblocking(true).expect("an option of our own socket");
+        let mut byte = [0];
+        let read = self.wire.read(&mut byte);
+        self.wire.socket().set_nonblocking(false).expect("an option of our own socket");
+        self.received.extend_from_slice(&byte[..*read.as_ref().unwrap_or(&0)]);
+        read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// The next line, or nothing at the end of the connection.
@@ -299,9 +322,9 @@ impl Client {
         let left = deadline.saturating_duration_since(Instant::now());
         // Zero would mean for ever.
         let timeout = left.max(Duration::from_millis(1));
-        self.stream.set_read_timeout(Some(timeout)).expect("an option of our own socket");
+        self.wire.socket().set_read_timeout(Some(timeout)).expect("an option of our own socket");
         let mut chunk = [0; 16 << 10];
-        match self.stream.read(&mut chunk) {
+        match self.wire.read(&mut chunk) {
             Ok(count) => {
                 self.received.extend_from_slice(&chunk[..count]);
                 count

@@ -11,8 +11,10 @@ pub mod output;
 pub mod program;
 pub mod proxy;
 pub mod server;
+pub mod tls;
 pub mod victims;
 pub mod vitals;
+pub mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -36,6 +36,8 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("nft", "nftables", "makes their packets vanish"),
     needed("nc", "netcat-openbsd", "a real client"),
     needed("telnet", "telnet", "a real client that negotiates"),
+    needed("openssl", "openssl", "a real client that speaks TLS"),
+    needed("curl", "curl", "another one"),
     needed("unshare", "util-linux", "gives a server a disk of its own"),
     needed("mount", "mount", "makes it a small one"),
     needed("valgrind", "valgrind", "counts instructions"),
