@@ -31,6 +31,9 @@ use crate::watchdog::Watchdog;
 /// How often it is told that clients are turned away, at most.
 const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
 
+/// How long nobody is accepted for whom there is no place among the handshakes.
+const NO_ROOM_WAIT: Duration = Duration::from_millis(10);
+
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -156,9 +159,10 @@ impl Server {
         let mut stop = Stop::new()?;
         let mut hang_up = signal(SignalKind::hangup())?;
         loop {
+            let has_room = self.handshakes.as_mut().is_none_or(Handshakes::has_room);
             tokio::select! {
                 arrivals = acceptor.accept() => self.welcome(arrivals, &mut acceptor).await,
-                (arrivals, acceptor) = accept_if_any(&mut tls_acceptor) => {
+                (arrivals, acceptor) = accept_if_any(&mut tls_acceptor), if has_room => {
                     self.welcome(arrivals, acceptor).await;
                 }
                 signal = stop.asked() => {
@@ -172,6 +176,7 @@ impl Server {
                 settled = next_if_any(&mut self.handshakes) => self.settle(settled),
                 _ = hang_up.recv() => self.change(&mut reload),
                 _ = self.farewells.recv() => return Ok(End::Failed),
+                () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
                 () = self.watchdog.look() => {}
             }
         }
@@ -225,8 +230,12 @@ impl Server {
         for arrival in arrivals {
             match (self.admit(arrival.from, now), &mut self.handshakes) {
                 (Ok(ticket), Some(handshakes)) if arrival.port == Port::Tls => {
-                    self.loads.waits(ticket);
-                    handshakes.begin(arrival.stream, arrival.from, ticket);
+                    let from = arrival.from;
+                    if handshakes.begin(arrival.stream, from, ticket) {
+                        self.loads.waits(ticket);
+                    } else {
+                        self.count_away(from, CloseReason::Full);
+                    }
                 }
                 (Ok(ticket), _) => {
                     let shard = self.place(ticket);

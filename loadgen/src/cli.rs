@@ -101,6 +101,9 @@ pub(crate) struct RunArgs {
     /// What the server speaks: hubbub, resp, nats, irc or websocket.
     #[arg(long, help_heading = "Settings of the scenario")]
     dialect: Option<String>,
+    /// Whether it is spoken within TLS, on the port of --address; certificates are not looked at.
+    #[arg(long, help_heading = "Settings of the scenario", conflicts_with = "spawn")]
+    tls: bool,
     /// Clients.
     #[arg(long, help_heading = "Settings of the scenario")]
     connections: Option<u32>,
@@ -179,6 +182,7 @@ impl RunArgs {
         let window = self.window.map(|_| Setting::Text("window".to_owned()));
         let flags = [
             ("dialect", self.dialect.clone().map(Setting::Text)),
+            ("tls", self.tls.then_some(Setting::Boolean(true))),
             ("connections", self.connections.map(count)),
             ("rooms", self.rooms.map(count)),
             ("rate", self.rate.map(Setting::Float)),

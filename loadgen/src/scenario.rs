@@ -79,6 +79,9 @@ pub struct Scenario {
     pub description: String,
     /// What the server speaks.
     pub dialect: Dialect,
+    /// Whether it is spoken within TLS; the server's certificate is not looked at.
+    #[serde(default)]
+    pub tls: bool,
     /// Clients connected at a time.
     pub connections: u32,
     /// Rooms they are spread over; 0 leaves them where they start.
@@ -135,6 +138,7 @@ impl Default for Scenario {
             name: "custom".to_owned(),
             description: String::new(),
             dialect: Dialect::Hubbub,
+            tls: false,
             connections: 1_000,
             rooms: 1,
             sizes: Sizes::Even,
@@ -199,6 +203,7 @@ pub const KEYS: &[&str] = &[
     "name",
     "description",
     "dialect",
+    "tls",
     "connections",
     "rooms",
     "sizes",
@@ -323,6 +328,7 @@ impl Scenario {
             "name" => self.name = value.text().ok_or_else(|| wrong("a text"))?,
             "description" => self.description = value.text().ok_or_else(|| wrong("a text"))?,
             "dialect" => self.dialect = value.choice(key, DIALECTS)?,
+            "tls" => self.tls = value.boolean().ok_or_else(|| wrong("true or false"))?,
             "connections" => self.connections = value.count(key, 1, 1_000_000)?,
             "rooms" => self.rooms = value.count(key, 0, 1_000_000)?,
             "sizes" => self.sizes = value.choice(key, SIZES)?,

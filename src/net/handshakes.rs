@@ -2,15 +2,16 @@
 //! time is up; only then does it take a place on a shard.
 //!
 //! Who floods us with handshakes must not keep honest people out, nor take the processor from those
-//! who chat. So there are so many places for handshakes and no more, and when all are taken the one
-//! that has had its place for longest goes: honest clients are done in a blink, whoever says
-//! nothing has been there for long. And the handshakes take turns in what is work for the
-//! processor, which rests for as long as it worked.
+//! who chat. So there are so many places for handshakes and no more, and when all are taken, the
+//! one goes whose client has kept us waiting: honest clients answer in a blink. While no client
+//! has, it is we who are slow, and newcomers wait in the kernel. And the handshakes take turns in
+//! what is work for the processor, which rests for as long as it worked.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -26,8 +27,12 @@ use crate::socket::{READ_ROOM, Session, Socket, Tls};
 
 /// How long a client may take to come to terms.
 const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Handshakes at a time, at most.
+/// How long a client may have kept us waiting, in all, when others need its place.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Handshakes at a time, after which room is made for more.
 const HANDSHAKES_MAX: usize = 1024;
+/// How many more there may be: those that were accepted together.
+const HANDSHAKES_SPARE: usize = 64;
 /// How many clients there may be for each handshake at a time, so that these leave room for those.
 const CLIENTS_PER_HANDSHAKE: usize = 4;
 /// Bytes that a client may send before it has come to terms: several times what one needs.
@@ -58,15 +63,36 @@ pub struct Handshakes {
     certificates: Certificates,
     places: usize,
     tasks: JoinSet<Settled>,
-    /// The oldest first; one that is dropped ends its handshake. Some are over already.
-    places_taken: VecDeque<oneshot::Sender<()>>,
+    /// The oldest first. Some handshakes are over already.
+    taken: VecDeque<Place>,
+    started: Instant,
     turn: Turn,
     /// What clients are told who do not speak TLS.
     hint: Arc<[u8]>,
 }
 
+/// A place for a handshake, which ends when this is dropped.
+#[derive(Debug)]
+struct Place {
+    end: oneshot::Sender<()>,
+    waits_since: WaitsSince,
+}
+
+/// Since when we would have been waiting for a client had we done so without a break, in
+/// milliseconds from some moment; [`FOR_US`] while it is waiting for us.
+type WaitsSince = Arc<AtomicU64>;
+
+const FOR_US: u64 = u64::MAX;
+
 /// Whose turn it is to work, and for how much work no rest has been taken.
 type Turn = Arc<Mutex<Duration>>;
+
+/// One handshake's turns.
+struct Turns {
+    turn: Turn,
+    started: Instant,
+    waits_since: WaitsSince,
+}
 
 /// One handshake.
 struct Handshake {
@@ -89,7 +115,8 @@ impl Handshakes {
             certificates,
             places,
             tasks: JoinSet::new(),
-            places_taken: VecDeque::new(),
+            taken: VecDeque::new(),
+            started: Instant::now(),
             turn: Turn::default(),
             hint: hint.into(),
         }
@@ -106,25 +133,50 @@ impl Handshakes {
         self.tasks.len()
     }
 
-    /// Begins one with a client that has been let in. If there are too many, the oldest ends.
-    pub fn begin(&mut self, stream: TcpStream, from: SocketAddr, ticket: Ticket) {
-        if self.places_taken.len() >= self.places {
-            self.places_taken.retain(|place| !place.is_closed());
+    /// Whether there are places for newcomers, or some that can be had.
+    pub fn has_room(&mut self) -> bool {
+        !self.is_full() || self.overdue().is_some()
+    }
+
+    fn is_full(&mut self) -> bool {
+        if self.taken.len() >= self.places {
+            self.taken.retain(|place| !place.end.is_closed());
         }
-        if self.places_taken.len() >= self.places {
-            self.places_taken.pop_front();
+        self.taken.len() >= self.places
+    }
+
+    /// The place of the oldest whose client has kept us waiting.
+    fn overdue(&self) -> Option<usize> {
+        let now = millis(self.started);
+        let due = |place: &Place| {
+            let since = place.waits_since.load(Ordering::Relaxed);
+            since != FOR_US && since + ANSWER_WAIT_MAX.as_millis() as u64 <= now
+        };
+        self.taken.iter().position(due)
+    }
+
+    /// Begins one with a client that has been let in. Whether there was a place for it.
+    pub fn begin(&mut self, stream: TcpStream, from: SocketAddr, ticket: Ticket) -> bool {
+        if self.is_full() {
+            match self.overdue() {
+                Some(place) => drop(self.taken.remove(place)),
+                None if self.taken.len() >= self.places + HANDSHAKES_SPARE => return false,
+                None => {}
+            }
         }
-        let (place, evicted) = oneshot::channel();
-        self.places_taken.push_back(place);
-        let (config, turn) = (self.certificates.config(), Arc::clone(&self.turn));
-        let hint = Arc::clone(&self.hint);
+        let (end, ended) = oneshot::channel();
+        let waits_since = Arc::new(AtomicU64::new(millis(self.started)));
+        self.taken.push_back(Place { end, waits_since: Arc::clone(&waits_since) });
+        let turns = Turns { turn: Arc::clone(&self.turn), started: self.started, waits_since };
+        let (config, hint) = (self.certificates.config(), Arc::clone(&self.hint));
         self.tasks.spawn(async move {
             let outcome = tokio::select! {
-                outcome = settle(stream, config, &turn, &hint) => outcome,
-                _ = evicted => Err(CloseReason::BadHandshake),
+                outcome = settle(stream, config, &turns, &hint) => outcome,
+                _ = ended => Err(CloseReason::BadHandshake),
             };
             Settled { from, ticket, outcome }
         });
+        true
     }
 
     /// Waits for the next that is over, for ever while there is none.
@@ -144,11 +196,11 @@ impl Handshakes {
 async fn settle(
     stream: TcpStream,
     config: Arc<ServerConfig>,
-    turn: &Turn,
+    turns: &Turns,
     hint: &[u8],
 ) -> Result<Socket, CloseReason> {
     let mut handshake = Handshake::new(stream, config).map_err(|_| CloseReason::BadHandshake)?;
-    let end = tokio::time::timeout(HANDSHAKE_WAIT_MAX, handshake.run(turn)).await;
+    let end = tokio::time::timeout(HANDSHAKE_WAIT_MAX, handshake.run(turns)).await;
     let is_in_time = end.is_ok();
     match end {
         Ok(Ok(())) => handshake.into_socket().map_err(|_| CloseReason::BadHandshake),
@@ -167,7 +219,7 @@ impl Handshake {
         Ok(Self { stream, session, early: vec![], received: 0, first: None })
     }
 
-    async fn run(&mut self, turn: &Turn) -> io::Result<()> {
+    async fn run(&mut self, turns: &Turns) -> io::Result<()> {
         while self.session.is_handshaking() {
             let mut incoming = self.receive().await?;
             if self.first != Some(HANDSHAKE_RECORD) {
@@ -177,7 +229,7 @@ impl Handshake {
             let mut answers = vec![];
             let open =
                 || session.open(&mut incoming, &mut answers, |text| early.extend_from_slice(text));
-            take_turn(turn, open).await;
+            turns.take(open).await;
             self.send(&answers).await?;
             if self.session.has_failed()
                 || self.session.has_ended() && self.session.is_handshaking()
@@ -253,17 +305,26 @@ impl Handshake {
     }
 }
 
-/// Does some work for a handshake, when it is its turn. Whoever else waits for the processor gets
-/// it between two turns, and for as long as the work has taken in all.
-async fn take_turn<T>(turn: &Turn, work: impl FnOnce() -> T) -> T {
-    let mut worked = turn.lock().await;
-    let started = Instant::now();
-    let done = work();
-    *worked += started.elapsed();
-    if *worked >= REST_MIN {
-        tokio::time::sleep(std::mem::take(&mut *worked)).await;
-    } else {
-        tokio::task::yield_now().await;
+impl Turns {
+    /// Does some work for a handshake, when it is its turn. Whoever else waits for the processor
+    /// gets it between two turns, and for as long as the work has taken in all.
+    async fn take<T>(&self, work: impl FnOnce() -> T) -> T {
+        let since = self.waits_since.swap(FOR_US, Ordering::Relaxed);
+        let waited = millis(self.started) - since;
+        let mut worked = self.turn.lock().await;
+        let started = Instant::now();
+        let done = work();
+        *worked += started.elapsed();
+        self.waits_since.store(millis(self.started) - waited, Ordering::Relaxed);
+        if *worked >= REST_MIN {
+            tokio::time::sleep(std::mem::take(&mut *worked)).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+        done
     }
-    done
+}
+
+fn millis(since: Instant) -> u64 {
+    since.elapsed().as_millis() as u64
 }

@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{Domain, Socket, Type};
 
+use super::link::Link;
 use super::{Client, ON_THE_WAY_MAX_NS, SEATS_PER_TURN_MAX, Stage, State, Worker};
 use crate::ledger::Receiver;
 use crate::plan::{LOBBY, room_name};
@@ -28,7 +29,7 @@ const SEAT_TRIES: u32 = 64;
 impl Client {
     pub(super) fn new(slow: bool) -> Self {
         Self {
-            stream: None,
+            link: None,
             state: State::Closed,
             since_ns: 0,
             name: String::new(),
@@ -80,9 +81,10 @@ impl Worker {
         let mut stream = TcpStream::from_std(socket.into());
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(client), both)?;
+        let link = Link::new(stream, self.tls.as_ref(), address)?;
         self.connecting += 1;
         let who = &mut self.clients[client];
-        (who.stream, who.state, who.since_ns) = (Some(stream), State::Connecting, now_ns());
+        (who.link, who.state, who.since_ns) = (Some(link), State::Connecting, now_ns());
         Ok(())
     }
 
@@ -105,7 +107,7 @@ impl Worker {
         let number = client as u64 * u64::from(self.part.of) + u64::from(self.part.index);
         let name = format!("lg{:04x}{number:x}", self.shared.run);
         let who = &mut self.clients[client];
-        let stream = who.stream.as_ref().expect("who connects has a socket");
+        let stream = who.link.as_ref().expect("who connects has a socket").socket();
         let error = stream.take_error().and_then(|error| match error {
             Some(error) => Err(error),
             None => stream.peer_addr().map(drop),
@@ -139,7 +141,7 @@ impl Worker {
     pub(super) fn miss(&mut self, client: usize) {
         let who = &self.clients[client];
         let is_late = now_ns() > who.since_ns.saturating_add(ON_THE_WAY_MAX_NS);
-        if who.stream.is_none() || (who.comes_back && !is_late) {
+        if who.link.is_none() || (who.comes_back && !is_late) {
             return;
         }
         match who.state {
@@ -251,7 +253,7 @@ impl Worker {
         if who.state == State::Connecting {
             self.connecting -= 1;
         }
-        who.stream = None;
+        who.link = None;
         who.state = State::Closed;
         who.tail.clear();
         who.out.clear();

@@ -2,6 +2,7 @@
 //! and one buffer; a connection has no task, no codec and no buffer of its own.
 
 mod coming;
+mod link;
 mod mirror;
 mod receiving;
 mod sending;
@@ -17,7 +18,6 @@ use std::sync::mpsc::Sender as Channel;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ use crate::plan::{Part, Plan, Seat};
 use crate::result::{Connections, Messages, Times, distribution, times};
 use crate::scenario::Scenario;
 use crate::schedule::{Pacer, Random, now_ns};
+use link::{Link, Tls};
 use mirror::Mirrors;
 use sending::Sender;
 
@@ -150,7 +151,7 @@ enum State {
 /// One client.
 #[derive(Debug)]
 struct Client {
-    stream: Option<TcpStream>,
+    link: Option<Link>,
     state: State,
     /// When what it waits for began.
     since_ns: u64,
@@ -254,6 +255,8 @@ pub struct Worker {
     /// Deliveries in seconds before this one.
     delivered_before: u64,
     ticks: Channel<Tick>,
+    /// If clients speak TLS.
+    tls: Option<Tls>,
 }
 
 impl Worker {
@@ -298,6 +301,7 @@ impl Worker {
             tick,
             delivered_before: 0,
             ticks,
+            tls: shared.scenario.tls.then(Tls::new),
             shared,
         })
     }
@@ -378,7 +382,7 @@ impl Worker {
         let mut tick = std::mem::replace(&mut self.tick, fresh);
         self.delivered_before += tick.delivered;
         self.outcome.times.delivery.add(&tick.times).expect("distributions of one kind");
-        tick.connections = self.clients.iter().filter(|c| c.stream.is_some()).count() as u64;
+        tick.connections = self.clients.iter().filter(|c| c.link.is_some()).count() as u64;
         // Nobody listens any more when the run was broken off.
         let _ = self.ticks.send(tick);
     }

@@ -51,14 +51,15 @@ impl Worker {
     /// Reads once, `max` bytes at most.
     pub(super) fn receive_once(&mut self, client: usize, max: usize) -> Read {
         let who = &mut self.clients[client];
-        let Some(stream) = &mut who.stream else { return Read::Nothing };
+        let Some(link) = &mut who.link else { return Read::Nothing };
         let tail = std::mem::take(&mut who.tail);
         let start = tail.len();
         if self.buffer.len() < start + max {
             self.buffer.resize(start + max, 0);
         }
         self.buffer[..start].copy_from_slice(&tail);
-        let read = stream.read(&mut self.buffer[start..start + max]);
+        let read = link.read(&mut self.buffer[start..start + max]);
+        let reads_short = link.reads_short();
         match read {
             Ok(0) => self.ended(client),
             Ok(count) => {
@@ -66,7 +67,7 @@ impl Worker {
                 self.outcome.reads += 1;
                 self.outcome.bytes_read += count as u64;
                 self.take_in(client, start + count, now);
-                return if count == max { Read::Full } else { Read::Some };
+                return if count == max || reads_short { Read::Full } else { Read::Some };
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => self.clients[client].tail = tail,
             Err(e) if e.kind() == ErrorKind::Interrupted => {

@@ -222,10 +222,10 @@ impl Worker {
     /// Writes what the client has to say, as far as its socket takes it.
     pub(super) fn flush(&mut self, client: usize) {
         let client = &mut self.clients[client];
-        let Some(stream) = &mut client.stream else { return };
+        let Some(link) = &mut client.link else { return };
         let mut written = 0;
         while written < client.out.len() {
-            match stream.write(&client.out[written..]) {
+            match link.write(&client.out[written..]) {
                 Ok(count) => written += count,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 // What cannot be written now is when there is room; a broken connection is read.
@@ -233,5 +233,7 @@ impl Worker {
             }
         }
         client.out.drain(..written);
+        // The same holds for what TLS has to send.
+        let _ = link.flush();
     }
 }

@@ -167,9 +167,9 @@ impl Worker {
         for client in 0..self.clients.len() {
             let who = &mut self.clients[client];
             // Who has none is on the way back already.
-            let Some(stream) = &who.stream else { continue };
+            let Some(link) = &who.link else { continue };
             // Reset, so that no port has to wait before it is used again.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(link.socket()).set_linger(Some(Duration::ZERO));
             who.broken_ns = now;
             self.retire_sender(client);
             self.hang_up(client);
