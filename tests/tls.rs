@@ -221,6 +221,19 @@ fn bursts_arrive_whole_and_in_order() {
 }
 
 #[test]
+fn what_is_said_with_the_end_of_the_handshake_is_heard() {
+    for shards in [1, 2] {
+        let tls = TlsServer::start(shards, &[]);
+        for _ in 0..10 {
+            let stream = TcpStream::connect(tls.addr).expect("it listens");
+            let mut client = tls.secure_saying(stream, b"/nonsense\n/quit\n");
+            client.skip_to("Unrecognized command /nonsense, try /help");
+            client.closed();
+        }
+    }
+}
+
+#[test]
 fn who_says_no_more_hears_the_answers_to_what_was_said() {
     for shards in [1, 2] {
         let tls = TlsServer::start(shards, &[]);

@@ -7,6 +7,9 @@ pub(super) const SEAL_BYTES_MAX: usize = 16 << 10;
 /// What encrypting that may add: what a record has around its text, and a change of keys before it.
 const SEAL_BYTES_SPARE: usize = 1 << 10;
 
+/// What TLS costs a connection that is idle, in bytes: measured, and rounded up (see `results/`).
+const SESSION_BYTES: usize = 4 << 10;
+
 /// Room to work in, and an account of what sockets keep from one call to the next. Takes no memory
 /// before the first TLS socket needs it.
 #[derive(Debug, Default)]
@@ -28,8 +31,8 @@ impl Scratch {
         }
     }
 
-    /// Bytes that sockets keep: parts of records that have arrived, and ciphertext that the kernel
-    /// did not take.
+    /// Bytes that sockets keep: what TLS itself needs, parts of records that have arrived, and
+    /// ciphertext that the kernel did not take.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.held_bytes
@@ -38,6 +41,7 @@ impl Scratch {
     /// Takes a socket from elsewhere into the account.
     pub fn adopt(&mut self, socket: &mut Socket) {
         if let Socket::Tls(tls) = socket {
+            self.held_bytes += SESSION_BYTES;
             self.settle(tls.held_bytes(), &mut tls.counted);
         }
     }
@@ -46,6 +50,7 @@ impl Scratch {
     pub fn release(&mut self, socket: &mut Socket) {
         if let Socket::Tls(tls) = socket {
             self.settle(0, &mut tls.counted);
+            self.held_bytes -= SESSION_BYTES;
         }
     }
 

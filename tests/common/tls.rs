@@ -46,7 +46,12 @@ impl TlsServer {
 
     /// Comes to terms on a connection that may have come a long way.
     pub fn secure(&self, stream: TcpStream) -> Client {
-        let wire = Wire::secure(stream, &self.config);
+        self.secure_saying(stream, b"")
+    }
+
+    /// The same, and sends this together with the end of it.
+    pub fn secure_saying(&self, stream: TcpStream, bytes: &[u8]) -> Client {
+        let wire = Wire::secure(stream, &self.config, bytes);
         Client::over(wire.unwrap_or_else(|error| panic!("no handshake: {error}")))
     }
 }

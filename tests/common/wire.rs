@@ -15,11 +15,13 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Comes to terms with a server that has a certificate for this machine.
-    pub fn secure(stream: TcpStream, config: &Arc<ClientConfig>) -> io::Result<Self> {
+    /// Comes to terms with a server that has a certificate for this machine. Sends this with the
+    /// last that there is to say about it.
+    pub fn secure(stream: TcpStream, config: &Arc<ClientConfig>, bytes: &[u8]) -> io::Result<Self> {
         let ip = stream.peer_addr()?.ip();
         let client = ClientConnection::new(Arc::clone(config), ip.into());
         let mut tls = StreamOwned::new(client.map_err(io::Error::other)?, stream);
+        tls.conn.writer().write_all(bytes)?;
         while tls.conn.is_handshaking() {
             tls.conn.complete_io(&mut tls.sock)?;
         }
