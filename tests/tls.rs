@@ -253,19 +253,22 @@ fn who_says_no_more_hears_the_answers_to_what_was_said() {
 
 #[test]
 fn a_stop_loses_nothing_and_ends_in_good_order() {
-    const MESSAGES: usize = 2_000;
+    // More than the system takes for somebody who does not read.
+    const MESSAGES: usize = 26_000;
+    const WINDOW: usize = 40;
+    let limits = ["--feed-bytes-max", "16000000", "--feed-messages-max", "30000"];
     for shards in [1, 2] {
-        let tls = TlsServer::start(shards, &["--drain-seconds", "9"]);
+        let tls = TlsServer::start(shards, &[&["--drain-seconds", "9"], &limits[..]].concat());
         let mut all = Vec::from(people(&tls.server, ["amy"]));
         let late = tls.secure(Client::narrow_stream(tls.addr));
         let late = introduced(late, "late", &mut all);
         all.push(late);
         let mut idle = secured(&tls, "idle", &mut all);
         let [amy, late] = &mut all[..] else { unreachable!("two") };
-        // More than its socket takes, so that something is encrypted and waits.
-        for number in 0..MESSAGES {
-            amy.send(&text(number));
-            amy.expect(&format!("amy: {}", text(number)));
+        for first in (0..MESSAGES).step_by(WINDOW) {
+            let texts: Vec<String> = (first..first + WINDOW).map(text).collect();
+            amy.send_bytes(format!("{}\n", texts.join("\n")).as_bytes());
+            texts.iter().for_each(|text| amy.expect(&format!("amy: {text}")));
         }
         tls.server.signal("TERM");
         amy.expect(FAREWELL);
