@@ -23,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod reload;
+pub mod signals;
 
 pub mod server;
 

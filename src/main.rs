@@ -69,9 +69,11 @@ fn serve(settings: Settings, config: &Config, log: &Log) -> Result<End, String> 
     let plain = listen(config.address, ["--ip", "--port"], config)?;
     let address = |listener: &TcpListener| listener.local_addr().map_err(|e| e.to_string());
     let tls_address = tls.as_ref().map(|(listener, _)| address(listener)).transpose()?;
-    announce(settings.args.log_format, config, address(&plain)?, tls_address, log);
+    let (format, address) = (settings.args.log_format, address(&plain)?);
     let reload = Reload::new(settings, Arc::clone(log.level()));
-    server::run(config, Doors { plain, tls }, reload).map_err(|e| format!("cannot serve: {e}"))
+    let announce = || announce(format, config, address, tls_address, log);
+    server::run(config, Doors { plain, tls }, reload, announce)
+        .map_err(|e| format!("cannot serve: {e}"))
 }
 
 fn listen(address: SocketAddr, flags: [&str; 2], config: &Config) -> Result<TcpListener, String> {

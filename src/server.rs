@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 use tokio::runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -25,6 +24,7 @@ use crate::net::{
 use crate::proto::Wire;
 use crate::reload::Reload;
 use crate::shard::{Parts, Shard, is_short};
+use crate::signals::{Asked, Signals};
 use crate::socket::Socket;
 use crate::watchdog::Watchdog;
 
@@ -79,15 +79,22 @@ struct Server {
 }
 
 /// Serves clients who come through `doors` until a signal says to stop. Another has it `reload` its
-/// settings.
+/// settings. It is announced when it is ready for all of them.
 ///
 /// # Errors
 /// When the operating system does not give us what a server needs.
-pub fn run(config: &Config, doors: Doors, reload: Reload) -> io::Result<End> {
+pub fn run(
+    config: &Config,
+    doors: Doors,
+    reload: Reload,
+    announce: impl FnOnce(),
+) -> io::Result<End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     let server = Server::start(config)?;
-    runtime.block_on(server.serve(doors, reload))
+    let signals = Signals::listen()?;
+    announce();
+    runtime.block_on(server.serve(doors, reload, signals))
 }
 
 /// Which core each shard is pinned to: the cores this process may use, in turn.
@@ -148,7 +155,12 @@ impl Server {
         })
     }
 
-    async fn serve(mut self, doors: Doors, mut reload: Reload) -> io::Result<End> {
+    async fn serve(
+        mut self,
+        doors: Doors,
+        mut reload: Reload,
+        mut signals: Signals,
+    ) -> io::Result<End> {
         let mut acceptor = Acceptor::new(doors.plain, Port::Plain)?;
         let mut tls_acceptor = None;
         if let Some((listener, certificates)) = doors.tls {
@@ -156,8 +168,6 @@ impl Server {
             let hint = turned_away(CloseReason::NoTls);
             self.handshakes = Some(Handshakes::new(certificates, self.connections_max, &hint));
         }
-        let mut stop = Stop::new()?;
-        let mut hang_up = signal(SignalKind::hangup())?;
         loop {
             let has_room = self.handshakes.as_mut().is_none_or(Handshakes::has_room);
             tokio::select! {
@@ -165,23 +175,25 @@ impl Server {
                 (arrivals, acceptor) = accept_if_any(&mut tls_acceptor), if has_room => {
                     self.welcome(arrivals, acceptor).await;
                 }
-                signal = stop.asked() => {
-                    info!(signal, "stopping: no new connections, clients get what they are owed");
-                    break;
-                }
+                asked = signals.next() => match asked {
+                    Asked::Reload => self.change(&mut reload),
+                    Asked::Stop(signal) => {
+                        info!(signal, "stopping: nobody new, and clients get what they are owed");
+                        break;
+                    }
+                },
                 asked = self.proxies.next() => match asked {
                     Ok(arrival) => self.let_in(vec![arrival]),
                     Err(proxy) => self.count_away(proxy, CloseReason::BadProxyHeader),
                 },
                 settled = next_if_any(&mut self.handshakes) => self.settle(settled),
-                _ = hang_up.recv() => self.change(&mut reload),
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
                 () = self.watchdog.look() => {}
             }
         }
         drop((acceptor, tls_acceptor, self.handshakes.take()));
-        self.drain(&mut stop).await
+        self.drain(&mut signals).await
     }
 
     /// Has all settings that can be changed hold from now on, for those who are here as for those
@@ -305,7 +317,7 @@ impl Server {
     }
 
     /// Has all shards see their clients off, and waits for them, up to a limit.
-    async fn drain(&mut self, stop: &mut Stop) -> io::Result<End> {
+    async fn drain(&mut self, signals: &mut Signals) -> io::Result<End> {
         for address in self.addresses.iter() {
             address.send(Mail::Drain);
         }
@@ -318,7 +330,7 @@ impl Server {
                     self.running -= 1;
                     info!("shard={shard} {snapshot}");
                 }
-                signal = stop.asked() => {
+                Asked::Stop(signal) = signals.next() => {
                     warn!(signal, "told twice: stopping at once");
                     return Ok(End::Cut);
                 }
@@ -373,29 +385,6 @@ fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
     let mut runtime = runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build_local(runtime::LocalOptions::default())?;
     runtime.block_on(async { Shard::new(parts)?.run().await })
-}
-
-/// The signals that say to stop.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the next of them; its name.
-    async fn asked(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
 }
 
 /// Something that is different at every start.

@@ -3,10 +3,13 @@
 mod common;
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use common::program::Program;
+use common::tls;
 use common::victims::Victims;
+use common::wire::Wire;
 use common::{Client, Server, eventually, people};
 
 /// Reloads under load.
@@ -201,4 +204,37 @@ fn f42_lowered_limits_send_nobody_away() {
     late.expect("Server is full, please try again later");
     late.closed();
     assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_certificate_changes_for_the_next_handshake_and_nobody_is_cut_off() {
+    let pairs = ["old", "new"].map(tls::new_pair);
+    let settings = |cert: &Path, key: &Path| {
+        let (cert, key) = (cert.join("cert.pem"), key.join("key.pem"));
+        format!("tls-listen = \"127.0.0.1:0\"\ntls-cert = {cert:?}\ntls-key = {key:?}\n")
+    };
+    let [old, new] = &pairs;
+    let file = File::new("certificate", &settings(old, old));
+    let server = file.server();
+    let addr = tls::address(&server);
+    let connect = |pair: &Path| {
+        let stream = TcpStream::connect(addr).expect("it listens");
+        Wire::secure(stream, &tls::trusting(&pair.join("cert.pem")), b"").map(Client::over)
+    };
+    let mut amy = connect(old).expect("the old one is shown");
+    amy.expect_help_and_name();
+    assert!(connect(new).is_err());
+    let mut victims = Victims::in_room(&server, "den");
+    victims.talk_during(|| {
+        let told = file.reload(&server, &settings(old, new), REFUSED);
+        assert!(told.contains("is not that of the certificate"), "{told}");
+        connect(old).expect("the old one is still shown");
+        file.reload(&server, &settings(new, new), DONE);
+        connect(new).expect("the new one is shown");
+        assert!(connect(old).is_err());
+    });
+    amy.send("still here");
+    let echo = format!("{}: still here", amy.name());
+    amy.skip_to(&echo);
+    pairs.iter().for_each(|pair| fs::remove_dir_all(pair).expect("it was there"));
 }

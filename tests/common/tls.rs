@@ -34,9 +34,8 @@ impl TlsServer {
         let [cert, key] = [&cert, &key].map(|path| path.to_str().expect("a path of ours is text"));
         let flags = ["--tls-listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
         let server = Server::start(shards, &[&flags, args].concat());
-        let address = |line: &str| line.split_once(CONNECT)?.1.trim().parse().ok();
-        let addr = server.stderr.wait_for(address).expect("the banner says how to connect");
-        Self { server, addr, config: config() }
+        let addr = address(&server);
+        Self { server, addr, config: trusting(&cert_file()) }
     }
 
     /// Connects through TLS, and reads nothing.
@@ -61,25 +60,34 @@ pub fn cert_file() -> PathBuf {
     folder().join("cert.pem")
 }
 
-/// Where a pair is that `hubbub gen-cert` has made, once for a test program.
-fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let name = format!("gen-cert-{}", std::process::id());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // One of a process with our number that is long gone.
-        let _ = fs::remove_dir_all(&folder);
-        let out = folder.to_str().expect("a path of ours is text");
-        let ended = Program::hubbub(&["gen-cert", "--out", out], &[]);
-        assert!(ended.status.success(), "{}", ended.stderr);
-        folder
-    })
+/// Where a server says that it listens for TLS.
+pub fn address(server: &Server) -> SocketAddr {
+    let address = |line: &str| line.split_once(CONNECT)?.1.trim().parse().ok();
+    server.stderr.wait_for(address).expect("the banner says how to connect")
 }
 
-/// What clients trust: that certificate alone.
-fn config() -> Arc<ClientConfig> {
+/// Where a pair is that all servers of a test program share.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| new_pair("shared"))
+}
+
+/// A folder with a pair that `hubbub gen-cert` has made, of this name.
+pub fn new_pair(name: &str) -> PathBuf {
+    let name = format!("gen-cert-{name}-{}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // One of a process with our number that is long gone.
+    let _ = fs::remove_dir_all(&folder);
+    let out = folder.to_str().expect("a path of ours is text");
+    let ended = Program::hubbub(&["gen-cert", "--out", out], &[]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    folder
+}
+
+/// Clients that trust this certificate alone.
+pub fn trusting(cert_file: &Path) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    let cert = CertificateDer::from_pem_file(cert_file()).expect("gen-cert has written it");
+    let cert = CertificateDer::from_pem_file(cert_file).expect("gen-cert has written it");
     roots.add(cert).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
