@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::{error, warn};
 
 use crate::mesh::Address;
@@ -70,7 +70,8 @@ impl Watchdog {
     /// Watches the shards at `addresses`. To be called in the runtime that will look.
     #[must_use]
     pub fn new(addresses: Arc<[Address]>) -> Self {
-        let mut ticks = interval(LOOK_EVERY);
+        // Shards that have not had the time to begin are not stuck.
+        let mut ticks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shards = addresses.iter().map(|_| Default::default()).collect();
         Self { shards, addresses, ticks }
@@ -99,6 +100,11 @@ impl Watchdog {
                 None => {}
             }
         }
+    }
+
+    /// For how many seconds each shard, in order, has been in one turn: none, if it turns.
+    pub fn stuck_seconds(&self) -> impl Iterator<Item = u64> {
+        self.shards.iter().map(|(_, watched)| watched.looks * LOOK_EVERY.as_secs())
     }
 
     /// Whether each shard, in order, turns well enough to be given connections.
