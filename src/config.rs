@@ -42,6 +42,8 @@ pub struct Config {
     pub address: SocketAddr,
     /// Where to listen for TLS, with which certificate, if that is wanted.
     pub tls: Option<(SocketAddr, CertificateFiles)>,
+    /// Where to listen for the operator.
+    pub admin: Option<SocketAddr>,
     /// Threads that serve clients.
     pub shards: u16,
     /// Whether each is to stay on a core of its own.
@@ -102,6 +104,7 @@ impl Config {
         Ok(Self {
             address: SocketAddr::new(args.ip, args.port),
             tls: tls(args)?,
+            admin: args.admin,
             shards,
             pin: !args.no_pin,
             descriptors_max: machine.descriptors_max,
@@ -201,6 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn the_operator_s_port_is_off_unless_asked_for_and_loopback_unless_told() {
+        let admin = |flags| config(flags).unwrap().admin.map(|it| it.to_string());
+        assert_eq!(admin(&[]), None);
+        assert_eq!(admin(&["--admin"]).as_deref(), Some("127.0.0.1:9469"));
+        assert_eq!(admin(&["--admin", "-p", "0"]).as_deref(), Some("127.0.0.1:9469"));
+        assert_eq!(admin(&["--admin", "[::]:1"]).as_deref(), Some("[::]:1"));
+    }
+
+    #[test]
     fn addresses_may_be_written_with_brackets() {
         assert_eq!(config(&["-i", "[::]", "-p", "0"]).unwrap().address.to_string(), "[::]:0");
         assert_eq!(config(&["-i", "::1"]).unwrap().address.to_string(), "[::1]:42069");
@@ -222,6 +234,7 @@ mod tests {
             (&["--memory-max", "12M"], &["--memory-max", "16M"]),
             (&["--memory-max", "lots"], &["--memory-max", "512M"]),
             (&["--exempt", "home"], &["--exempt", "10.0.0.0/8"]),
+            (&["--admin", "9469"], &["--admin", "127.0.0.1:9469"]),
             (&["--log-format", "xml"], &["--log-format", "text", "json"]),
         ] {
             let error = config(flags).unwrap_err();

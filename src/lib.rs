@@ -12,6 +12,7 @@ pub mod socket;
 pub mod core;
 pub mod mesh;
 
+pub mod board;
 pub mod net;
 pub mod watchdog;
 
@@ -24,6 +25,8 @@ pub mod config;
 pub mod logging;
 pub mod reload;
 pub mod signals;
+
+pub mod admin;
 
 pub mod server;
 

@@ -8,13 +8,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use hubbub::admin;
 use hubbub::cli::Command;
 use hubbub::config::{Config, LogFormat, Settings, Unusable};
 use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
 use hubbub::net::Certificates;
 use hubbub::reload::Reload;
-use hubbub::server::{self, Doors, End, cores_of_shards};
+use hubbub::server::{self, Addresses, AdminPort, Doors, End, cores_of_shards};
 use tracing::info;
 
 const EXIT_UNUSABLE_ARGUMENTS: u8 = 2;
@@ -67,13 +68,14 @@ fn serve(settings: Settings, config: &Config, log: &Log) -> Result<End, String> 
         tls = Some((listen(*address, ["--tls-listen"; 2], config)?, certificates));
     }
     let plain = listen(config.address, ["--ip", "--port"], config)?;
-    let address = |listener: &TcpListener| listener.local_addr().map_err(|e| e.to_string());
-    let tls_address = tls.as_ref().map(|(listener, _)| address(listener)).transpose()?;
-    let (format, address) = (settings.args.log_format, address(&plain)?);
+    let admin = config.admin.map(admin::listen).transpose()?;
+    let admin = admin.map(|listener| AdminPort { listener, lost: Arc::clone(log.lost()) });
+    let doors = Doors { plain, tls, admin };
+    let addresses = doors.addresses().map_err(|error| error.to_string())?;
+    let format = settings.args.log_format;
     let reload = Reload::new(settings, Arc::clone(log.level()));
-    let announce = || announce(format, config, address, tls_address, log);
-    server::run(config, Doors { plain, tls }, reload, announce)
-        .map_err(|e| format!("cannot serve: {e}"))
+    let announce = || announce(format, config, &addresses, log);
+    server::run(config, doors, reload, announce).map_err(|e| format!("cannot serve: {e}"))
 }
 
 fn listen(address: SocketAddr, flags: [&str; 2], config: &Config) -> Result<TcpListener, String> {
@@ -98,32 +100,23 @@ fn refuse(why: &str) -> ExitCode {
 }
 
 /// Says that the server is there, and how to use it.
-fn announce(
-    format: LogFormat,
-    config: &Config,
-    address: SocketAddr,
-    tls_address: Option<SocketAddr>,
-    log: &Log,
-) {
+fn announce(format: LogFormat, config: &Config, doors: &Addresses, log: &Log) {
     let version = env!("CARGO_PKG_VERSION");
     let shards = config.shards;
     if format == LogFormat::Json {
         let (connections_max, descriptors_max) = (config.connections_max, config.descriptors_max);
-        info!(version, shards, connections_max, descriptors_max, "listening on {address}");
-        if let Some(address) = tls_address {
-            info!(%address, "listening for TLS, too");
-        }
+        let (tls, admin) = [doors.tls, doors.admin].map(|it| it.map(|it| it.to_string())).into();
+        let address = doors.plain;
+        info!(
+            version,
+            shards, connections_max, descriptors_max, tls, admin, "listening on {address}"
+        );
         return;
     }
-    log.print(&banner(version, config, address, tls_address));
+    log.print(&banner(version, config, doors));
 }
 
-fn banner(
-    version: &str,
-    config: &Config,
-    address: SocketAddr,
-    tls_address: Option<SocketAddr>,
-) -> String {
+fn banner(version: &str, config: &Config, doors: &Addresses) -> String {
     let (shards, limits) = (config.shards, &config.limits);
     let cores: Vec<String> =
         cores_of_shards(config).into_iter().flatten().map(|core| core.id.to_string()).collect();
@@ -134,7 +127,7 @@ fn banner(
     };
     let plural = if shards == 1 { "" } else { "s" };
     let mut text = String::new();
-    let _ = writeln!(text, "hubbub {version} listening on {address}");
+    let _ = writeln!(text, "hubbub {version} listening on {}", doors.plain);
     let _ = writeln!(text, "  shards   {shards} thread{plural}, {cores}");
     let _ = writeln!(
         text,
@@ -152,9 +145,13 @@ fn banner(
         "  held to  {} clients an address, a message each {} ms{but}",
         config.admission.per_address_max, limits.allowance.each_ms
     );
-    let _ = writeln!(text, "  connect  nc {} {}", reachable(address).ip(), address.port());
-    if let Some(address) = tls_address.map(reachable) {
+    let plain = reachable(doors.plain);
+    let _ = writeln!(text, "  connect  nc {} {}", plain.ip(), plain.port());
+    if let Some(address) = doors.tls.map(reachable) {
         let _ = writeln!(text, "  tls      openssl s_client -quiet -connect {address}");
+    }
+    if let Some(address) = doors.admin.map(reachable) {
+        let _ = writeln!(text, "  admin    http://{address}/");
     }
     let _ = writeln!(text, "  stop     Ctrl-C, or kill -TERM {}", std::process::id());
     text

@@ -13,8 +13,11 @@ use tokio::runtime;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::admin;
+use crate::board::Board;
 use crate::config::Config;
 use crate::core::placement::least_loaded;
+use crate::logging::LostLines;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
@@ -52,6 +55,8 @@ pub struct Doors {
     pub plain: TcpListener,
     /// Where they speak them within TLS, if they can, and what they are shown there.
     pub tls: Option<(TcpListener, Certificates)>,
+    /// The operator's, if there is one.
+    pub admin: Option<AdminPort>,
 }
 
 /// What a shard's thread has to say when it ends.
@@ -62,6 +67,7 @@ type Farewell = (ShardId, Option<Snapshot>);
 struct Server {
     addresses: Arc<[Address]>,
     loads: Loads,
+    board: Board,
     watchdog: Watchdog,
     connections_max: u32,
     drain_wait_max: Duration,
@@ -74,8 +80,44 @@ struct Server {
     /// If there is TLS.
     handshakes: Option<Handshakes>,
     started: Instant,
-    /// Connections turned away, and when that was last told, by [`CloseReason::index`].
-    turned_away: [(u64, Option<Instant>); CloseReason::ALL.len()],
+    /// When it was last told that connections are turned away, by [`CloseReason::index`].
+    told_away: [Option<Instant>; CloseReason::ALL.len()],
+}
+
+/// The operator's port, and what only others know of that is to be seen there.
+#[derive(Debug)]
+pub struct AdminPort {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// The lines that the log has lost.
+    pub lost: Arc<LostLines>,
+}
+
+/// The addresses of [`Doors`].
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// See [`Doors::plain`].
+    pub plain: SocketAddr,
+    /// See [`Doors::tls`].
+    pub tls: Option<SocketAddr>,
+    /// See [`Doors::admin`].
+    pub admin: Option<SocketAddr>,
+}
+
+impl Doors {
+    /// Where they are.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        let tls = self.tls.as_ref().map(|(listener, _)| listener.local_addr());
+        let admin = self.admin.as_ref().map(|port| port.listener.local_addr());
+        Ok(Addresses {
+            plain: self.plain.local_addr()?,
+            tls: tls.transpose()?,
+            admin: admin.transpose()?,
+        })
+    }
 }
 
 /// Serves clients who come through `doors` until a signal says to stop. Another has it `reload` its
@@ -85,7 +127,7 @@ struct Server {
 /// When the operating system does not give us what a server needs.
 pub fn run(
     config: &Config,
-    doors: Doors,
+    mut doors: Doors,
     reload: Reload,
     announce: impl FnOnce(),
 ) -> io::Result<End> {
@@ -93,6 +135,9 @@ pub fn run(
     let _context = runtime.enter();
     let server = Server::start(config)?;
     let signals = Signals::listen()?;
+    if let Some(AdminPort { listener, lost }) = doors.admin.take() {
+        admin::start(listener, server.facts(lost))?;
+    }
     announce();
     runtime.block_on(server.serve(doors, reload, signals))
 }
@@ -113,6 +158,8 @@ impl Server {
         let (mailboxes, addresses) = mesh(config.shards);
         let loads = Loads::new(config.shards, config.admission.addresses_max);
         let watchdog = Watchdog::new(Arc::clone(&addresses));
+        let board = Board::new(config.shards);
+        board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         let (say_farewell, farewells) = mpsc::unbounded_channel();
         let (seed, started) = (seed(), Instant::now());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
@@ -124,6 +171,7 @@ impl Server {
                 limits: config.limits.clone(),
                 loads: loads.clone(),
                 pulse: watchdog.pulse(id),
+                sheet: board.sheet(id),
                 seed,
                 started,
             };
@@ -140,6 +188,7 @@ impl Server {
         }
         Ok(Self {
             addresses,
+            board,
             watchdog,
             connections_max: config.connections_max,
             drain_wait_max: config.drain_wait_max,
@@ -151,8 +200,12 @@ impl Server {
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
-            turned_away: Default::default(),
+            told_away: Default::default(),
         })
+    }
+
+    fn facts(&self, lost: Arc<LostLines>) -> admin::Facts {
+        admin::Facts { board: self.board.clone(), lost, started: self.started }
     }
 
     async fn serve(
@@ -189,9 +242,10 @@ impl Server {
                 settled = next_if_any(&mut self.handshakes) => self.settle(settled),
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
-                () = self.watchdog.look() => {}
+                () = self.watchdog.look() => self.board.show_stuck(self.watchdog.stuck_seconds()),
             }
         }
+        self.board.show_drain();
         drop((acceptor, tls_acceptor, self.handshakes.take()));
         self.drain(&mut signals).await
     }
@@ -202,6 +256,7 @@ impl Server {
         let certificates = self.handshakes.as_mut().map(Handshakes::certificates);
         let Some(config) = reload.read(certificates) else { return };
         self.connections_max = config.connections_max;
+        self.board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         self.drain_wait_max = config.drain_wait_max;
         self.memory_bytes_max = config.limits.memory_bytes_max;
         self.admission.change_limits(config.admission);
@@ -303,12 +358,13 @@ impl Server {
     }
 
     fn count_away(&mut self, from: SocketAddr, reason: CloseReason) {
-        let (count, told) = &mut self.turned_away[reason.index()];
-        *count += 1;
+        self.board.count_away(reason);
+        let told = &mut self.told_away[reason.index()];
         let now = Instant::now();
         if told.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
             *told = Some(now);
-            warn!(reason = reason.label(), %from, so_far = count, "connections are turned away");
+            let so_far = self.board.turned_away(reason);
+            warn!(reason = reason.label(), %from, so_far, "connections are turned away");
         }
     }
 
@@ -334,7 +390,7 @@ impl Server {
                     warn!(signal, "told twice: stopping at once");
                     return Ok(End::Cut);
                 }
-                () = self.watchdog.look() => {}
+                () = self.watchdog.look() => self.board.show_stuck(self.watchdog.stuck_seconds()),
                 () = &mut too_late => {
                     let clients = self.loads.total();
                     warn!(clients, "time is up: closing connections that have not read everything");
@@ -342,7 +398,8 @@ impl Server {
                 }
             }
         }
-        for (reason, (count, _)) in CloseReason::ALL.iter().zip(self.turned_away) {
+        for reason in CloseReason::ALL {
+            let count = self.board.turned_away(reason);
             if count > 0 {
                 info!(reason = reason.label(), count, "connections were turned away");
             }

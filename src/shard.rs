@@ -20,11 +20,12 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 use tracing::{error, info, warn};
 
+use crate::board::Sheet;
 use crate::core::Core;
 use crate::core::sink::Sink;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Address, Mail, Mailbox, Parcel};
-use crate::metrics::{MeshCounters, Snapshot};
+use crate::metrics::{MeshCounters, Snapshot, Stock, TurnTimes};
 use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot, Ticket};
 use crate::net::{Connections, Loads, Received};
 use crate::proto::Wire;
@@ -63,6 +64,8 @@ pub struct Shard {
     account: Account,
     mesh_counters: MeshCounters,
     pulse: Pulse,
+    sheet: Sheet,
+    turn_times: TurnTimes,
     turns: u64,
     pauses: u64,
 }
@@ -82,6 +85,8 @@ pub struct Parts {
     pub loads: Loads,
     /// Where it counts its turns.
     pub pulse: Pulse,
+    /// Where it puts up its counters.
+    pub sheet: Sheet,
     /// Decides the order of guests' names; the same for all shards.
     pub seed: u64,
     /// When time began; the same for all shards.
@@ -94,7 +99,7 @@ impl Shard {
     /// # Errors
     /// When the operating system has no readiness set for it.
     pub fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { id, mailbox, addresses, limits, loads, pulse, seed, started } = parts;
+        let Parts { id, mailbox, addresses, limits, loads, pulse, sheet, seed, started } = parts;
         let shards = u16::try_from(addresses.len()).expect("as many addresses as shards");
         Ok(Self {
             id,
@@ -112,6 +117,8 @@ impl Shard {
             coalescing: Coalescing::default(),
             mesh_counters: MeshCounters::default(),
             pulse,
+            sheet,
+            turn_times: TurnTimes::default(),
             turns: 0,
             pauses: 0,
         })
@@ -124,7 +131,8 @@ impl Shard {
     /// When the operating system no longer tells what is ready; the shard cannot go on then.
     pub async fn run(mut self) -> io::Result<Snapshot> {
         loop {
-            let now = self.now();
+            let began = Instant::now();
+            let now = Moment::default().after(began - self.started);
             self.turns += 1;
             self.pulse.begin_turn(self.turns);
             self.take_mail(now);
@@ -135,6 +143,7 @@ impl Shard {
             self.post();
             if self.may_pause() {
                 self.pauses += 1;
+                self.turn_times.count(began.elapsed());
                 // Nothing else runs on this thread, and no runtime has timers as fine as this.
                 thread::sleep(coalescing::PAUSE);
                 continue;
@@ -142,6 +151,8 @@ impl Shard {
             self.core.flush(&mut Sockets(&mut self.connections), now);
             self.settle_account(now);
             self.close_ended(now);
+            self.turn_times.count(began.elapsed());
+            self.sheet.put_up(&self.snapshot());
             if self.is_done() {
                 return Ok(self.snapshot());
             }
@@ -165,10 +176,6 @@ impl Shard {
     fn may_pause(&mut self) -> bool {
         let spared = self.core.spared_writes();
         !self.core.is_pressed() && self.coalescing.pays(Instant::now(), spared)
-    }
-
-    fn now(&self) -> Moment {
-        Moment::default().after(self.started.elapsed())
     }
 
     /// Handles what other shards and the acceptor have sent.
@@ -340,12 +347,17 @@ impl Shard {
 
     /// Tells what is held, and gives back some of it if all shards together hold too much.
     fn settle_account(&mut self, now: Moment) {
-        let held = self.core.held_bytes() + self.connections.held_bytes();
-        let too_much = self.account.settle(held as u64);
+        let held = self.held_bytes();
+        let too_much = self.account.settle(held);
         if too_much > 0 {
             warn!(shard = %self.id, held, too_much, "short of memory: who holds most goes first");
             self.core.relieve(usize::try_from(too_much).unwrap_or(usize::MAX), now);
         }
+    }
+
+    /// Bytes held for clients and rooms.
+    fn held_bytes(&self) -> u64 {
+        (self.core.held_bytes() + self.connections.held_bytes()) as u64
     }
 
     /// Whether there is something to do that neither the kernel nor the bell will tell of.
@@ -403,8 +415,25 @@ impl Shard {
             core: self.core.counters,
             mesh: self.mesh_counters,
             net: self.connections.counters,
+            stock: self.stock(),
+            turn_times: self.turn_times,
             turns: self.turns,
             pauses: self.pauses,
+            spared_writes: self.core.spared_writes(),
+        }
+    }
+
+    /// Nothing of this is walked for: whoever has it keeps count.
+    fn stock(&self) -> Stock {
+        let core = &self.core;
+        Stock {
+            sessions: core.sessions().len() as u64,
+            rooms: core.homes() as u64,
+            names: core.names().len() as u64,
+            feed_bytes: core.rooms().held_bytes() as u64,
+            owed_bytes: core.sessions().owed_bytes() as u64,
+            held_bytes: self.held_bytes(),
+            mail: (self.mailbox.len() + self.inbox.len()) as u64,
         }
     }
 }

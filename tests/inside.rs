@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use common::admin::Admin;
 use common::output::Output;
 use common::server::{Setup, free_port};
 use common::{Client, Server, eventually, expect_quiet, on_every_shard_count, people};
@@ -119,7 +120,7 @@ fn f38_a_stuck_shard_is_reported_and_gets_no_new_connections() {
     const STUCK_SECONDS: u64 = 16;
     const STUCK: Duration = Duration::from_secs(STUCK_SECONDS);
     const NEWCOMERS: usize = 5;
-    let server = Server::start(2, &[]);
+    let (server, admin) = Admin::start(2, &[]);
     // The room `main` is at home on the shard of the first who comes.
     let [mut amy, mut bob] = people(&server, ["amy", "bob"]);
     let began = Instant::now();
@@ -127,6 +128,15 @@ fn f38_a_stuck_shard_is_reported_and_gets_no_new_connections() {
     let report = |line: &str| line.contains("a shard is stuck").then(|| line.to_owned());
     let first = server.stderr.wait_for(report).or_else(|| server.stderr.wait_for(report));
     let first = first.expect("a shard that has been stuck for ten seconds is reported");
+    let readiness = admin.get("/readyz");
+    assert_eq!(readiness.status, 503);
+    assert!(readiness.body.starts_with("shard 1 has been stuck for "), "{}", readiness.body);
+    assert_eq!(admin.get("/healthz").status, 200, "starting anew would help nobody yet");
+    let stuck = |shard: usize| {
+        let label = format!("shard=\"{shard}\"");
+        admin.metrics().sum_with("hubbub_shard_stuck_seconds", &label)
+    };
+    assert!(stuck(0) == 0.0 && stuck(1) >= 10.0);
     for part in ["ERROR", "shard=1", "seconds=10"] {
         assert!(first.contains(part), "{part:?} is missing in {first:?}");
     }
@@ -143,6 +153,7 @@ fn f38_a_stuck_shard_is_reported_and_gets_no_new_connections() {
     let again = |line: &str| line.contains("turns again").then(|| line.to_owned());
     let again = server.stderr.wait_for(again).expect("it is told that the shard turns again");
     assert!(again.contains("shard=1"), "{again:?}");
+    eventually("it is ready again", || admin.get("/readyz").status == 200);
     // The one who was on it has missed nothing.
     bob.skip_to(&format!("Unrecognized command /fault-block-{STUCK_SECONDS}, try /help"));
     bob.skip_to(&line);
@@ -151,6 +162,23 @@ fn f38_a_stuck_shard_is_reported_and_gets_no_new_connections() {
     let reports = log.iter().filter(|line| report(line).is_some()).count() as u64;
     assert!((1..=STUCK_SECONDS).contains(&reports), "{reports} reports");
     assert_eq!(log.iter().filter(|line| line.contains("turns again")).count(), 1);
+}
+
+#[test]
+fn what_waits_for_a_stuck_shard_shows_in_its_mailbox_and_as_stalls_of_the_others() {
+    /// More than may be on its way to a shard.
+    const LINES: usize = 20_000;
+    let (server, admin) = Admin::start(2, &[]);
+    // The room `main` is at home with amy.
+    let [mut amy, mut bob] = people(&server, ["amy", "bob"]);
+    amy.send("/fault-block-3");
+    bob.send_bytes("hello\n".repeat(LINES).as_bytes());
+    eventually("the shard is stuck", || admin.get("/readyz").status == 503);
+    // It has time to show what waits, and is stuck again before it has handled that.
+    amy.send("/fault-block-3");
+    let shows = |name: &str| eventually(name, || admin.metrics().sum(name) > 0.0);
+    shows("hubbub_mailbox_depth");
+    shows("hubbub_credit_stalls_total");
 }
 
 #[test]

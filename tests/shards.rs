@@ -57,6 +57,10 @@ mod sync {
         pub(super) fn is_empty(&self) -> bool {
             self.0.lock().expect("a lock").is_empty()
         }
+
+        pub(super) fn len(&self) -> usize {
+            self.0.lock().expect("a lock").len()
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cli::Command;
 
 /// Flags that are looked at when the server starts, and never again.
 pub const FIXED: &[&str] =
-    &["ip", "port", "tls-listen", "vanish-seconds", "shards", "no-pin", "log-format"];
+    &["ip", "port", "tls-listen", "admin", "vanish-seconds", "shards", "no-pin", "log-format"];
 
 /// Hubbub, a chat server: `nc 127.0.0.1 42069` and you are in.
 ///
@@ -151,6 +151,11 @@ pub struct Args {
     #[arg(value_parser = clap::value_parser!(u32).range(4096..), help_heading = "Memory")]
     pub outbox_bytes_max: u32,
 
+    /// Address and port of metrics, health and a status page, over HTTP [default: none; without a
+    /// value: 127.0.0.1:9469]. Whoever reaches it may look, so keep it from strangers.
+    #[arg(long, env = "HUBBUB_ADMIN", value_name = "ADDRESS:PORT", help_heading = "Operator")]
+    #[arg(num_args = 0..=1, default_missing_value = "127.0.0.1:9469", value_parser = parse_admin)]
+    pub admin: Option<SocketAddr>,
     /// Which log lines there are: error, warn, info, debug, trace or off; or one of these for each
     /// part of the server, such as info,hubbub::net=debug.
     #[arg(long, env = "HUBBUB_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
@@ -182,6 +187,7 @@ impl Args {
         (self.ip, self.port) = (since_start.ip, since_start.port);
         (self.shards, self.no_pin) = (since_start.shards, since_start.no_pin);
         self.vanish_seconds = since_start.vanish_seconds;
+        self.admin = since_start.admin;
         (self.tls_listen, self.log_format) = (since_start.tls_listen, since_start.log_format);
     }
 }
@@ -231,6 +237,10 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
     bare.parse().map_err(|_| "not an IP address, such as 127.0.0.1 or [::1]".to_owned())
+}
+
+fn parse_admin(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "not an address and port, such as 127.0.0.1:9469".to_owned())
 }
 
 fn parse_log_level(text: &str) -> Result<String, String> {

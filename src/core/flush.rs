@@ -174,6 +174,7 @@ impl Core {
                 outbox.insert_missed(membership.room, member.cursor, session.wire, missed);
                 member.cursor = first;
                 self.counters.missed += missed;
+                self.counters.gaps += 1;
             }
         }
     }

@@ -135,6 +135,7 @@ impl Core {
         if kept_from > cursor {
             let wire = session.wire;
             self.counters.missed += kept_from - cursor;
+            self.counters.gaps += 1;
             outbox.insert_missed(index, cursor, wire, kept_from - cursor);
         }
         outbox.adopt(index, kept_from, log);

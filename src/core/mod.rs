@@ -341,6 +341,12 @@ impl Core {
         &self.rooms
     }
 
+    /// How many rooms are at home on this shard.
+    #[must_use]
+    pub fn homes(&self) -> usize {
+        self.homes
+    }
+
     /// The names at home on this shard.
     #[must_use]
     pub fn names(&self) -> &Names {

@@ -38,6 +38,13 @@ impl Names {
         self.0.contains_key(key)
     }
 
+    /// How many names are taken.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks that")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Every name and its owner, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &SessionId)> {
         self.0.iter()

@@ -96,6 +96,12 @@ impl Mailbox {
         self.receiver.is_empty()
     }
 
+    /// How many pieces of mail there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.receiver.len()
+    }
+
     /// See [`Bell::fall_asleep`].
     #[must_use]
     pub fn fall_asleep(&self, waker: &Waker) -> bool {

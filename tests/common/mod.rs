@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 #![allow(unreachable_pub, reason = "every test file is a crate of its own")]
 
+pub mod admin;
 pub mod client;
 pub mod crowd;
 pub mod memory;

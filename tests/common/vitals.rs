@@ -23,3 +23,11 @@ pub fn descriptors(pid: u32) -> usize {
 fn reading(pid: u32) -> Reading {
     Probe::new(pid).and_then(|probe| probe.read()).expect("a process of ours")
 }
+
+/// How many descriptors the process may have.
+pub fn descriptors_max(pid: u32) -> f64 {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("a process of ours");
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
+    soft.unwrap_or(f64::INFINITY)
+}

@@ -41,6 +41,8 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("unshare", "util-linux", "gives a server a disk of its own"),
     needed("mount", "mount", "makes it a small one"),
     needed("valgrind", "valgrind", "counts instructions"),
+    needed("prometheus", "prometheus", "reads the metrics"),
+    needed("promtool", "prometheus", "checks them, and the alerts"),
     needed("c++", "g++", "builds the fuzzer"),
     VENV,
 ];

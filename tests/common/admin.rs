@@ -1,0 +1,109 @@
+//! The operator's port of a server under test.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use super::{PATIENCE, Server};
+
+/// Arguments that give a server an operator's port.
+pub const ADMIN: [&str; 2] = ["--admin", "127.0.0.1:0"];
+
+/// An operator's port, or anything else that speaks HTTP.
+#[derive(Clone, Copy)]
+pub struct Admin {
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The number that says how it went.
+    pub status: u16,
+    /// All before the body.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+/// The value of each series, by its name with its labels.
+pub struct Metrics(BTreeMap<String, f64>);
+
+impl Admin {
+    /// That of a server whose banner has been read up to its address.
+    pub fn of(server: &Server) -> Self {
+        let addr =
+            |line: &str| line.split_once("admin    http://")?.1.strip_suffix('/')?.parse().ok();
+        Self { addr: server.stderr.wait_for(addr).expect("the banner says where it is") }
+    }
+
+    /// Starts a server with these arguments besides, and finds its port.
+    pub fn start(shards: usize, args: &[&str]) -> (Server, Self) {
+        let server = Server::start(shards, &[&ADMIN, args].concat());
+        let admin = Self::of(&server);
+        (server, admin)
+    }
+
+    /// A connection to it.
+    pub fn connect(self) -> TcpStream {
+        let stream = TcpStream::connect_timeout(&self.addr, PATIENCE).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
+        stream.set_write_timeout(Some(PATIENCE)).expect("an option of our own socket");
+        stream
+    }
+
+    /// Sends this, which is to be a request, and reads the answer to its end.
+    pub fn ask(self, request: &str) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer in UTF-8");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no status in {head:?}"));
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Asks for a page. In HTTP 1.0, so that it comes in one piece.
+    pub fn get(self, path: &str) -> Answer {
+        self.ask(&format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.addr))
+    }
+
+    /// All metrics.
+    pub fn metrics(self) -> Metrics {
+        let answer = self.get("/metrics");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let lines = answer.body.lines().filter(|line| !line.starts_with('#'));
+        let series = lines.map(|line| {
+            let (series, value) = line.rsplit_once(' ').expect("a name and a value");
+            (series.to_owned(), value.parse().expect("a number"))
+        });
+        Metrics(series.collect())
+    }
+}
+
+impl Metrics {
+    /// The sum of all series of this name that have this in their labels.
+    pub fn sum_with(&self, name: &str, label: &str) -> f64 {
+        let is_it = |series: &str| {
+            let (bare, labels) = series.split_once('{').unwrap_or((series, ""));
+            bare == name && labels.contains(label)
+        };
+        self.0.iter().filter(|(series, _)| is_it(series)).map(|(_, value)| value).sum()
+    }
+
+    /// The sum of all series of this name.
+    pub fn sum(&self, name: &str) -> f64 {
+        self.sum_with(name, "")
+    }
+}
+
+/// The names and kinds of all metrics in a page of them.
+pub fn families(page: &str) -> BTreeMap<String, String> {
+    let lines = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    lines
+        .map(|line| line.split_once(' ').expect("a name and a kind"))
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .collect()
+}
