@@ -3,9 +3,12 @@
 
 use std::hint::black_box;
 use std::task::Waker;
+use std::time::Duration;
 
+use hubbub::board::Board;
 use hubbub::mesh::credit::Slip;
 use hubbub::mesh::{Mail, Parcel, mesh};
+use hubbub::metrics::Snapshot;
 use hubbub::model::{Command, Event, Limits, Name, ShardId, ShardMsg, Slot};
 use hubbub::proto::Wire;
 
@@ -28,6 +31,7 @@ pub(crate) const CASES: &[Case] = &[
     ("flush-64", || flush(64)),
     ("join", join),
     ("rename", rename),
+    ("put-up", put_up),
 ];
 
 const PLAIN: &str = "The quick brown fox jumps over the lazy dogs, and the dog, who has seen \
@@ -165,6 +169,24 @@ fn join() -> u64 {
 /// A member of a room of [`FEW`] takes another name, and everyone is told.
 fn rename() -> u64 {
     by_few_in_many_chats(|chat, slot| format!("bob-{chat}-{slot}"), |name| Command::Rename(name))
+}
+
+/// The end of a turn, as far as the operator's sake goes: what it took is counted, and all that is
+/// known of the shard is put up.
+fn put_up() -> u64 {
+    let board = Board::new(1);
+    let (sheet, mut snapshot) = (board.sheet(ShardId(0)), Snapshot::default());
+    for _ in 0..ROUNDS {
+        counted(|| {
+            for _ in 0..BATCH {
+                snapshot.turn_times.count(black_box(Duration::from_micros(70)));
+                sheet.put_up(black_box(&snapshot));
+            }
+        });
+    }
+    let (_, shown) = board.shards().next().expect("one shard");
+    assert_eq!(shown.turn_times.turns(), ROUNDS * BATCH);
+    ROUNDS * BATCH
 }
 
 /// Has everyone in many chats give a command, with a word that depends on the chat and on who it
