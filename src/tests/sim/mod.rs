@@ -3,8 +3,10 @@
 //! After every step the shards' tables must agree; in the end everything must come to rest, and
 //! everyone must have seen exactly what the homes of their rooms decided.
 
+mod checks;
 mod client;
 mod oracle;
+mod rest;
 mod world;
 
 use std::vec;

@@ -4,30 +4,27 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::Rng;
-use super::client::{Ask, Client, Sockets};
+use super::client::{Client, Sockets};
 use super::oracle::Oracle;
 use crate::core::Core;
-use crate::core::placement::home_of;
 use crate::model::{Allowance, CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
 use crate::proto::Wire;
 
 const CLIENTS_MAX: usize = 24;
-/// Rounds in which everything must have come to rest once clients behave.
-const REST_ROUNDS_MAX: u32 = 2_000;
 
 pub(super) struct World {
-    rng: Rng,
-    now: Moment,
-    limits: Limits,
-    cores: Vec<Core>,
+    pub(super) rng: Rng,
+    pub(super) now: Moment,
+    pub(super) limits: Limits,
+    pub(super) cores: Vec<Core>,
     /// Messages on their way, by sender and receiver.
-    ways: HashMap<(ShardId, ShardId), VecDeque<ShardMsg>>,
-    clients: Vec<Client>,
+    pub(super) ways: HashMap<(ShardId, ShardId), VecDeque<ShardMsg>>,
+    pub(super) clients: Vec<Client>,
     /// For each shard, whose connection is in which slot.
-    by_slot: Vec<HashMap<Slot, usize>>,
-    oracle: Oracle,
-    said: u64,
-    draining: bool,
+    pub(super) by_slot: Vec<HashMap<Slot, usize>>,
+    pub(super) oracle: Oracle,
+    pub(super) said: u64,
+    pub(super) draining: bool,
 }
 
 impl World {
@@ -91,7 +88,7 @@ impl World {
         self.after_step();
     }
 
-    fn after_step(&mut self) {
+    pub(super) fn after_step(&mut self) {
         for shard in 0..self.cores.len() {
             for entry in self.cores[shard].poll_journal() {
                 self.oracle.learn(entry);
@@ -128,7 +125,7 @@ impl World {
     }
 
     /// A random client that is connected.
-    fn any(&mut self) -> Option<usize> {
+    pub(super) fn any(&mut self) -> Option<usize> {
         let connected: Vec<usize> =
             (0..self.clients.len()).filter(|&c| self.clients[c].is_connected()).collect();
         (!connected.is_empty()).then(|| *self.rng.pick(&connected))
@@ -149,7 +146,7 @@ impl World {
     }
 
     /// Has the shard handle what `client` wants, as far as it may.
-    fn serve_client(&mut self, client: usize) {
+    pub(super) fn serve_client(&mut self, client: usize) {
         let session = self.clients[client].session;
         let core = &mut self.cores[session.shard.index()];
         while !core.is_pressed() && !self.clients[client].waiting {
@@ -166,7 +163,7 @@ impl World {
     }
 
     /// The next message on some way arrives, or several.
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         let mut ways: Vec<_> =
             self.ways.iter().filter(|(_, way)| !way.is_empty()).map(|(&pair, _)| pair).collect();
         if ways.is_empty() {
@@ -185,7 +182,7 @@ impl World {
         }
     }
 
-    fn flush(&mut self, shard: usize) {
+    pub(super) fn flush(&mut self, shard: usize) {
         let mut sockets = Sockets { clients: &mut self.clients, by_slot: &self.by_slot[shard] };
         self.cores[shard].flush(&mut sockets, self.now);
     }
@@ -199,7 +196,7 @@ impl World {
         }
     }
 
-    fn read_client(&mut self, client: usize, max: usize) {
+    pub(super) fn read_client(&mut self, client: usize, max: usize) {
         if self.clients[client].read(max) && self.clients[client].is_connected() {
             let session = self.clients[client].session;
             self.cores[session.shard.index()].handle_writable(session.slot);
@@ -213,7 +210,7 @@ impl World {
     }
 
     /// Tells a shard the time. Whom that ends had not read everything in time.
-    fn tick_core(&mut self, shard: usize) {
+    pub(super) fn tick_core(&mut self, shard: usize) {
         self.cores[shard].handle_tick(self.now);
         self.cut_whom(|world| world.after_step());
     }
@@ -260,105 +257,13 @@ impl World {
         self.clients[client].cut = self.clients[client].closed.is_some();
     }
 
-    fn tell_vanished(&mut self, client: usize) {
+    pub(super) fn tell_vanished(&mut self, client: usize) {
         let session = self.clients[client].session;
         let shard = session.shard.index();
         if self.by_slot[shard].get(&session.slot) == Some(&client) {
             self.by_slot[shard].remove(&session.slot);
             self.cores[shard].handle_close(session.slot, CloseReason::HangUp, self.now);
         }
-    }
-
-    /// Everyone behaves and nothing new is asked, until nothing more happens.
-    pub(super) fn come_to_rest(&mut self) {
-        for client in 0..self.clients.len() {
-            self.clients[client].stalled = false;
-            if self.clients[client].vanished && self.clients[client].closed.is_none() {
-                self.tell_vanished(client);
-                self.after_step();
-            }
-        }
-        self.rest();
-        self.check_at_rest();
-        self.check_lists();
-    }
-
-    fn rest(&mut self) {
-        for _ in 0..REST_ROUNDS_MAX {
-            let before: usize = self.clients.iter().map(|c| c.seen.len()).sum();
-            for client in 0..self.clients.len() {
-                self.read_client(client, usize::MAX);
-                if self.clients[client].is_connected() {
-                    self.serve_client(client);
-                }
-            }
-            for shard in 0..self.cores.len() {
-                self.flush(shard);
-                self.deliver();
-                self.after_step();
-            }
-            let after: usize = self.clients.iter().map(|c| c.seen.len()).sum();
-            if before == after && self.is_quiet() {
-                if self.cores.iter().all(|core| core.next_deadline().is_none()) {
-                    if self.draining || self.has_served_all() {
-                        return;
-                    }
-                    continue;
-                }
-                self.now = self.now.after(Duration::from_secs(10));
-                for shard in 0..self.cores.len() {
-                    self.tick_core(shard);
-                }
-            }
-        }
-        panic!("nothing came to rest");
-    }
-
-    /// Whether nothing more happens before time passes.
-    fn is_quiet(&self) -> bool {
-        self.ways.values().all(VecDeque::is_empty)
-            && self.cores.iter().all(|core| !core.is_dirty())
-            && self.clients.iter().all(Client::has_read_all)
-    }
-
-    fn has_served_all(&self) -> bool {
-        self.clients.iter().all(|c| !c.is_connected() || c.asks.is_empty())
-    }
-
-    /// Everyone who is here has seen what they should.
-    pub(super) fn check_views(&self) {
-        for client in &self.clients {
-            self.oracle.check(client);
-        }
-    }
-
-    /// The server goes down, and everyone is told after all else.
-    pub(super) fn go_down(&mut self) {
-        let connected: Vec<usize> =
-            (0..self.clients.len()).filter(|&c| self.clients[c].is_connected()).collect();
-        for &client in &connected {
-            self.said += 1;
-            let ask = Ask::Say(format!("last words {}", self.said));
-            self.clients[client].asks.push_back(ask);
-            self.serve_client(client);
-        }
-        self.draining = true;
-        for shard in 0..self.cores.len() {
-            self.cores[shard].handle_drain(self.now);
-            self.after_step();
-        }
-        self.rest();
-        assert!(self.cores.iter().all(Core::is_drained), "everyone is seen off");
-        for client in connected {
-            let client = &self.clients[client];
-            assert_eq!(client.closed, Some(CloseReason::Drain));
-            assert!(client.seen.ends_with(b"Server is shutting down, bye!\n"), "told last");
-            let seen = String::from_utf8_lossy(&client.seen);
-            let heard = seen.contains("last words") || seen.contains("dropped");
-            let spoke = client.asks.is_empty() && !client.many_rooms;
-            assert!(heard || !spoke, "what was said before the end is heard");
-        }
-        self.check_views();
     }
 
     /// A number that depends on everything that everyone has seen.
@@ -368,114 +273,5 @@ impl World {
         seen.fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
-    }
-
-    /// Every session owns its name, at the name's home.
-    fn check_names(&self) {
-        let shards = u16::try_from(self.cores.len()).expect("a few shards");
-        let mut owners = HashMap::new();
-        for (shard, core) in ShardId::all(shards).zip(&self.cores) {
-            for (name, &owner) in core.names().iter() {
-                assert_eq!(home_of(name, shards), shard, "names are kept at home");
-                owners.insert(name, owner);
-            }
-        }
-        for core in &self.cores {
-            for (slot, session) in core.sessions().iter() {
-                let owner = owners.get(&session.name.key());
-                assert_eq!(owner, Some(&core.sessions().id(slot)), "{} is theirs", session.name);
-            }
-        }
-    }
-
-    /// What feeds hold is bounded, and agrees with what sessions think.
-    fn check_feeds(&self) {
-        let frame_max = 600;
-        for core in &self.cores {
-            for feed in core.rooms().iter().flat_map(|room| room.feeds()) {
-                let log = feed.log();
-                if log.first() < log.head() {
-                    let kept = log.bytes(log.first()..log.head()).len();
-                    assert!(kept <= self.limits.feed_bytes_max.max(frame_max), "{kept} bytes");
-                }
-                for member in feed.members() {
-                    assert!(member.cursor <= log.head(), "nobody reads ahead");
-                    let session = &core.sessions()[member.slot];
-                    assert_eq!(session.held, member.held, "held by both or neither");
-                    assert!(!session.blocked || session.held, "who is blocked is held");
-                }
-            }
-            for (slot, session) in core.sessions().iter() {
-                for m in &session.rooms {
-                    let feed = core.rooms()[m.room].feed(session.wire).expect("a member's feed");
-                    assert_eq!(feed.members()[m.index as usize].slot, slot, "where it should be");
-                }
-            }
-        }
-    }
-
-    /// What is said to be held is what is held.
-    fn check_account(&self) {
-        for core in &self.cores {
-            let feeds = core.rooms().iter().flat_map(|room| room.feeds());
-            let logs: usize = feeds.map(|feed| feed.log().counted_bytes()).sum();
-            assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
-            let owed: usize =
-                core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
-            assert_eq!(core.sessions().owed_bytes(), owed);
-        }
-    }
-
-    /// With nothing on its way, all tables of all shards must tell the same story.
-    fn check_at_rest(&self) {
-        let mut members = HashMap::new();
-        let (mut names, mut sessions) = (0, 0);
-        for core in &self.cores {
-            names += core.names().iter().count();
-            sessions += core.sessions().len();
-            for room in core.rooms().iter() {
-                assert!(room.home.is_some() || room.members_here() > 0, "no room without use");
-                assert_eq!(
-                    room.feeds().iter().map(|feed| feed.log().held_bytes()).sum::<usize>(),
-                    0,
-                    "memory is given back when everyone has read everything"
-                );
-                if let Some(home) = &room.home {
-                    assert_eq!(home.members.iter().sum::<u32>(), home.total);
-                    members.insert(room.key.clone(), home.total);
-                }
-            }
-        }
-        let connected = self.clients.iter().filter(|c| c.is_connected()).count();
-        assert_eq!((names, sessions), (connected, connected), "one name for each session");
-        assert_eq!(members, self.oracle.members(), "homes know who is in");
-        for (key, &total) in &members {
-            let here = |core: &Core| {
-                core.rooms().find(key).map_or(0, |room| core.rooms()[room].members_here())
-            };
-            assert_eq!(self.cores.iter().map(here).sum::<usize>(), total as usize, "{key:?}");
-        }
-    }
-
-    /// `/rooms` tells what the oracle knows.
-    fn check_lists(&mut self) {
-        let Some(client) = self.any() else { return };
-        let before = self.clients[client].seen.len();
-        self.clients[client].asks.push_back(Ask::Rooms);
-        self.rest();
-        let answer = String::from_utf8_lossy(&self.clients[client].seen[before..]).into_owned();
-        let mut rooms: Vec<_> = self.oracle.members().into_iter().collect();
-        rooms.sort_by_key(|(key, members)| (std::cmp::Reverse(*members), key.clone()));
-        let more = rooms.len().saturating_sub(self.limits.list_entries_max);
-        rooms.truncate(self.limits.list_entries_max);
-        let list: Vec<String> =
-            rooms.iter().map(|(key, members)| format!("{} ({members})", key.as_str())).collect();
-        let mut expected = format!("Rooms - {}", list.join(", "));
-        if more > 0 {
-            expected += &format!(", … and {more} more");
-        }
-        let list = answer.lines().find(|line| line.starts_with("Rooms - "));
-        let list = list.unwrap_or_else(|| panic!("no list in {answer:?}"));
-        assert_eq!(list.to_ascii_lowercase(), expected.to_ascii_lowercase());
     }
 }

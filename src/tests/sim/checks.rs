@@ -1,0 +1,104 @@
+//! What must hold after every step, and what must hold at rest.
+
+use std::collections::HashMap;
+
+use super::world::World;
+use crate::core::Core;
+use crate::core::placement::home_of;
+use crate::model::ShardId;
+
+impl World {
+    /// Everyone who is here has seen what they should.
+    pub(super) fn check_views(&self) {
+        for client in &self.clients {
+            self.oracle.check(client);
+        }
+    }
+
+    /// Every session owns its name, at the name's home.
+    pub(super) fn check_names(&self) {
+        let shards = u16::try_from(self.cores.len()).expect("a few shards");
+        let mut owners = HashMap::new();
+        for (shard, core) in ShardId::all(shards).zip(&self.cores) {
+            for (name, &owner) in core.names().iter() {
+                assert_eq!(home_of(name, shards), shard, "names are kept at home");
+                owners.insert(name, owner);
+            }
+        }
+        for core in &self.cores {
+            for (slot, session) in core.sessions().iter() {
+                let owner = owners.get(&session.name.key());
+                assert_eq!(owner, Some(&core.sessions().id(slot)), "{} is theirs", session.name);
+            }
+        }
+    }
+
+    /// What feeds hold is bounded, and agrees with what sessions think.
+    pub(super) fn check_feeds(&self) {
+        let frame_max = 600;
+        for core in &self.cores {
+            for feed in core.rooms().iter().flat_map(|room| room.feeds()) {
+                let log = feed.log();
+                if log.first() < log.head() {
+                    let kept = log.bytes(log.first()..log.head()).len();
+                    assert!(kept <= self.limits.feed_bytes_max.max(frame_max), "{kept} bytes");
+                }
+                for member in feed.members() {
+                    assert!(member.cursor <= log.head(), "nobody reads ahead");
+                    let session = &core.sessions()[member.slot];
+                    assert_eq!(session.held, member.held, "held by both or neither");
+                    assert!(!session.blocked || session.held, "who is blocked is held");
+                }
+            }
+            for (slot, session) in core.sessions().iter() {
+                for m in &session.rooms {
+                    let feed = core.rooms()[m.room].feed(session.wire).expect("a member's feed");
+                    assert_eq!(feed.members()[m.index as usize].slot, slot, "where it should be");
+                }
+            }
+        }
+    }
+
+    /// What is said to be held is what is held.
+    pub(super) fn check_account(&self) {
+        for core in &self.cores {
+            let feeds = core.rooms().iter().flat_map(|room| room.feeds());
+            let logs: usize = feeds.map(|feed| feed.log().counted_bytes()).sum();
+            assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
+            let owed: usize =
+                core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
+            assert_eq!(core.sessions().owed_bytes(), owed);
+        }
+    }
+
+    /// With nothing on its way, all tables of all shards must tell the same story.
+    pub(super) fn check_at_rest(&self) {
+        let mut members = HashMap::new();
+        let (mut names, mut sessions) = (0, 0);
+        for core in &self.cores {
+            names += core.names().iter().count();
+            sessions += core.sessions().len();
+            for room in core.rooms().iter() {
+                assert!(room.home.is_some() || room.members_here() > 0, "no room without use");
+                assert_eq!(
+                    room.feeds().iter().map(|feed| feed.log().held_bytes()).sum::<usize>(),
+                    0,
+                    "memory is given back when everyone has read everything"
+                );
+                if let Some(home) = &room.home {
+                    assert_eq!(home.members.iter().sum::<u32>(), home.total);
+                    members.insert(room.key.clone(), home.total);
+                }
+            }
+        }
+        let connected = self.clients.iter().filter(|c| c.is_connected()).count();
+        assert_eq!((names, sessions), (connected, connected), "one name for each session");
+        assert_eq!(members, self.oracle.members(), "homes know who is in");
+        for (key, &total) in &members {
+            let here = |core: &Core| {
+                core.rooms().find(key).map_or(0, |room| core.rooms()[room].members_here())
+            };
+            assert_eq!(self.cores.iter().map(here).sum::<usize>(), total as usize, "{key:?}");
+        }
+    }
+}
