@@ -143,6 +143,8 @@ impl Shard {
             self.post();
             if self.may_pause() {
                 self.pauses += 1;
+                // Whoever has ended is gone before a newcomer is given their slot.
+                self.close_ended(now);
                 self.turn_times.count(began.elapsed());
                 // Nothing else runs on this thread, and no runtime has timers as fine as this.
                 thread::sleep(coalescing::PAUSE);
