@@ -14,17 +14,13 @@ use args::networks;
 pub use args::{Args, FIXED, LogFormat};
 pub use settings::{Settings, Unusable};
 
-use crate::machine::Machine;
+use crate::cli::Demands;
+use crate::machine::{MEMORY_PARTS, Machine, own_descriptors};
 use crate::model::{Allowance, Limits};
 use crate::net::{AdmissionLimits, CertificateFiles};
 
 /// Least memory that clients and rooms can do with.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
-/// Descriptors kept for everything that is not a client: listener, readiness sets, logs, a spare
-/// for the operator.
-const DESCRIPTORS_RESERVED: u64 = 64;
-/// Descriptors each shard needs for itself.
-const DESCRIPTORS_PER_SHARD: u64 = 8;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Addresses that are remembered, if there may be fewer clients than half of that.
@@ -64,10 +60,9 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// Memory for clients and rooms if nobody says how much: the other half is for their sockets in the
-/// kernel, and for everything else.
+/// Memory for clients and rooms if nobody says how much.
 fn half_of(machine: Machine) -> u64 {
-    machine.memory_bytes.map_or(u64::MAX, |bytes| (bytes / 2).max(MEMORY_BYTES_MIN))
+    machine.memory_bytes.map_or(u64::MAX, |bytes| (bytes / MEMORY_PARTS).max(MEMORY_BYTES_MIN))
 }
 
 impl Config {
@@ -118,6 +113,19 @@ impl Config {
     }
 }
 
+/// What `args` need of any machine.
+#[must_use]
+pub fn demands(args: &Args) -> Demands {
+    Demands {
+        clients: args.connections_max,
+        shards: args.shards,
+        connects_per_second: args.connects_per_second,
+        tls: args.tls_listen.is_some(),
+        proxies: !networks(&args.proxies).is_empty(),
+        memory_max: args.memory_max,
+    }
+}
+
 /// All or nothing: a flag of these needs the others.
 fn tls(args: &Args) -> Result<Option<(SocketAddr, CertificateFiles)>, String> {
     match (args.tls_listen, args.tls_cert.clone(), args.tls_key.clone()) {
@@ -144,7 +152,7 @@ fn admission(args: &Args, connections_max: u32) -> AdmissionLimits {
 
 /// How many clients there are descriptors for, or fewer if that is asked for.
 fn connections_max(asked: Option<u32>, shards: u16, machine: Machine) -> Result<u32, String> {
-    let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD * u64::from(shards);
+    let own = own_descriptors(shards);
     let possible = machine.descriptors_max.saturating_sub(own);
     let possible = u32::try_from(possible).unwrap_or(u32::MAX);
     if possible == 0 {

@@ -1,9 +1,19 @@
 //! What this machine has to offer, as far as this process may have it.
 
 use std::fs;
+use std::path::Path;
 use std::thread::available_parallelism;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Memory for clients and rooms is one of so many parts if nobody says how much: the rest is for
+/// their sockets in the kernel, and for everything else.
+pub const MEMORY_PARTS: u64 = 2;
+/// Descriptors kept for everything that is not a client: listener, readiness sets, logs, a spare
+/// for the operator.
+const DESCRIPTORS_RESERVED: u64 = 64;
+/// Descriptors each shard needs for itself.
+const DESCRIPTORS_PER_SHARD: u64 = 8;
 
 /// The machine, and what holds this process back in it.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +35,7 @@ impl Machine {
         Self {
             cores: u16::try_from(cores).unwrap_or(u16::MAX),
             descriptors_max: raise_descriptor_limit(),
-            memory_bytes: memory_bytes(),
+            memory_bytes: memory_bytes(Path::new("/")),
         }
     }
 }
@@ -38,12 +48,21 @@ pub fn raise_descriptor_limit() -> u64 {
     now.current.unwrap_or(u64::MAX)
 }
 
-fn memory_bytes() -> Option<u64> {
-    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+/// Descriptors that a server of so many shards needs before there is any client.
+#[must_use]
+pub fn own_descriptors(shards: u16) -> u64 {
+    DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD * u64::from(shards)
+}
+
+/// Bytes of memory there are for this process, on the machine whose files are below `root`.
+#[must_use]
+pub fn memory_bytes(root: &Path) -> Option<u64> {
+    let text = |path: &str| fs::read_to_string(root.join(path)).ok();
+    let machine = text("proc/meminfo").and_then(|text| total(&text));
+    let groups = text("proc/self/cgroup").unwrap_or_default();
     let limits = groups.lines().filter_map(limit_file).filter_map(|path| {
         // `max`, where there is none, is no number.
-        fs::read_to_string(path).ok()?.trim().parse().ok()
+        text(&path)?.trim().parse().ok()
     });
     limits.chain(machine).min()
 }
@@ -54,15 +73,16 @@ fn total(meminfo: &str) -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Where the limit stands of the group in a line of `/proc/self/cgroup`, see cgroups(7).
+/// Where the limit stands, below the root, of the group in a line of `/proc/self/cgroup`, see
+/// cgroups(7).
 fn limit_file(line: &str) -> Option<String> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?);
     if controllers.is_empty() {
-        Some(format!("/sys/fs/cgroup{path}/memory.max"))
+        Some(format!("sys/fs/cgroup{path}/memory.max"))
     } else {
         let is_memory = controllers.split(',').any(|it| it == "memory");
-        is_memory.then(|| format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"))
+        is_memory.then(|| format!("sys/fs/cgroup/memory{path}/memory.limit_in_bytes"))
     }
 }
 
@@ -73,8 +93,8 @@ mod tests {
     #[test]
     fn a_group_s_limit_is_found_in_either_version() {
         for (line, file) in [
-            ("0::/user/chat", Some("/sys/fs/cgroup/user/chat/memory.max")),
-            ("7:memory:/chat", Some("/sys/fs/cgroup/memory/chat/memory.limit_in_bytes")),
+            ("0::/user/chat", Some("sys/fs/cgroup/user/chat/memory.max")),
+            ("7:memory:/chat", Some("sys/fs/cgroup/memory/chat/memory.limit_in_bytes")),
             ("4:cpu,cpuacct:/chat", None),
             ("nonsense", None),
         ] {

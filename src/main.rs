@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use hubbub::admin;
-use hubbub::cli::Command;
-use hubbub::config::{Config, LogFormat, Settings, Unusable};
+use hubbub::cli::{Command, Demands};
+use hubbub::config::{Config, LogFormat, Settings, Unusable, demands};
 use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
 use hubbub::net::Certificates;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Err(unusable) => return refuse(&unusable.to_string()),
     };
     if let Some(command) = &settings.args.command {
-        return run(command);
+        return run(command, &demands(&settings.args));
     }
     if settings.args.print_config {
         return say(&settings.to_file());
@@ -51,9 +51,12 @@ fn main() -> ExitCode {
 }
 
 /// Does what was asked for instead of serving.
-fn run(command: &Command) -> ExitCode {
-    match command.run() {
-        Ok(text) => say(&text),
+fn run(command: &Command, demands: &Demands) -> ExitCode {
+    match command.run(demands) {
+        Ok((text, status)) => match say(&text) {
+            ExitCode::SUCCESS => status,
+            failure => failure,
+        },
         Err(sentence) => {
             let _ = writeln!(io::stderr(), "hubbub: {sentence}");
             ExitCode::FAILURE

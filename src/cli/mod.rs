@@ -1,25 +1,47 @@
 //! What the program does besides serving: its subcommands. Each is its arguments, and a `run` that
 //! returns what to print.
 
+mod doctor;
 mod gen_cert;
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use clap::Subcommand;
+pub use doctor::Demands;
 
 /// A subcommand.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Tells whether this machine allows what the settings ask for, and what to change; exit code 1
+    /// if there is anything to change.
+    Doctor(doctor::Doctor),
     /// Makes a certificate and its key to try TLS with.
     GenCert(gen_cert::GenCert),
 }
 
 impl Command {
-    /// Does it, and returns what to say about it.
+    /// The file with the settings that it is about.
+    #[must_use]
+    pub fn config(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Doctor(doctor) => doctor.config.as_ref(),
+            Self::GenCert(_) => None,
+        }
+    }
+
+    /// Does it, where settings have these `demands`, and returns what to say about it and what to
+    /// exit with.
     ///
     /// # Errors
     /// A sentence for the user.
-    pub fn run(&self) -> Result<String, String> {
+    pub fn run(&self, demands: &Demands) -> Result<(String, ExitCode), String> {
         match self {
-            Self::GenCert(gen_cert) => gen_cert.run(),
+            Self::Doctor(doctor) => {
+                let (text, is_well) = doctor.run(demands);
+                Ok((text, if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
+            }
+            Self::GenCert(gen_cert) => Ok((gen_cert.run()?, ExitCode::SUCCESS)),
         }
     }
 }

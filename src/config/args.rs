@@ -182,6 +182,11 @@ Stop with Ctrl-C or SIGTERM: clients get what they are owed first. A second one 
 A file to start from: hubbub --print-config > hubbub.toml";
 
 impl Args {
+    /// The file with more settings.
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        self.command.as_ref().and_then(Command::config).or(self.config.as_ref())
+    }
+
     /// Sets what is looked at only when the server starts to what it was then.
     pub fn hold_fixed(&mut self, since_start: &Self) {
         (self.ip, self.port) = (since_start.ip, since_start.port);

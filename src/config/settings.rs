@@ -49,7 +49,7 @@ impl Settings {
             Ok(Self { args, values: file::values(&Args::command(), &matches) })
         };
         let settings = parse(Args::command())?;
-        match &settings.args.config {
+        match settings.args.file() {
             Some(path) => parse(with_defaults(Args::command(), path)?),
             None => Ok(settings),
         }

@@ -14,7 +14,7 @@ use crate::net::readiness::Listener;
 /// Connections accepted before others get a turn.
 const BATCH_MAX: usize = 32;
 /// Connections the kernel keeps for us until we accept them; it may have a lower limit of its own.
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 /// How often a peer that is silent is asked whether it is still there.
 const PROBES: u32 = 3;
 /// Bytes that the kernel takes for a client ahead of what the network can carry: enough to keep it

@@ -10,7 +10,7 @@ mod loads;
 pub mod proxy;
 mod readiness;
 
-pub use acceptor::{Acceptor, Arrival, Port, listen, refuse};
+pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, listen, refuse};
 pub use admission::{Admission, AdmissionLimits};
 pub use certificates::{CertificateFiles, Certificates};
 pub use connections::{Connections, Received};
