@@ -56,6 +56,8 @@ pub struct Config {
     pub vanish_wait: Duration,
     /// How long a drain may take.
     pub drain_wait_max: Duration,
+    /// Whether the log may only show which network a client is in.
+    pub mask_addresses: bool,
     /// What sessions and rooms may cost.
     pub limits: Limits,
 }
@@ -108,6 +110,7 @@ impl Config {
             proxies: networks(&args.proxies),
             vanish_wait: Duration::from_secs(args.vanish_seconds),
             drain_wait_max: Duration::from_secs(args.drain_seconds),
+            mask_addresses: args.mask_addresses,
             limits,
         })
     }

@@ -22,7 +22,8 @@ use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
 use crate::net::{
-    Acceptor, Admission, Arrival, Certificates, Handshakes, Loads, Port, Proxies, Settled, refuse,
+    Acceptor, Admission, Arrival, Certificates, Handshakes, Loads, Port, Proxies, Settled, Shown,
+    refuse,
 };
 use crate::proto::Wire;
 use crate::reload::Reload;
@@ -75,6 +76,7 @@ struct Server {
     /// Shards that have not ended.
     running: u16,
     memory_bytes_max: u64,
+    mask_addresses: bool,
     admission: Admission,
     proxies: Proxies,
     /// If there is TLS.
@@ -169,6 +171,7 @@ impl Server {
                 mailbox,
                 addresses: Arc::clone(&addresses),
                 limits: config.limits.clone(),
+                mask_addresses: config.mask_addresses,
                 loads: loads.clone(),
                 pulse: watchdog.pulse(id),
                 sheet: board.sheet(id),
@@ -195,6 +198,7 @@ impl Server {
             farewells,
             running: config.shards,
             memory_bytes_max: config.limits.memory_bytes_max,
+            mask_addresses: config.mask_addresses,
             proxies: Proxies::new(config.proxies.clone()),
             handshakes: None,
             admission: Admission::new(config.admission.clone(), loads.clone()),
@@ -306,7 +310,8 @@ impl Server {
                 }
                 (Ok(ticket), _) => {
                     let shard = self.place(ticket);
-                    batches[shard.index()].push((Socket::Plain(arrival.stream), ticket));
+                    let socket = Socket::Plain(arrival.stream);
+                    batches[shard.index()].push((socket, ticket, arrival.from));
                 }
                 (Err(reason), _) => self.turn_away(arrival, reason),
             }
@@ -324,7 +329,8 @@ impl Server {
         match outcome {
             Ok(socket) => {
                 let shard = self.place(ticket);
-                self.addresses[shard.index()].send(Mail::Connections(vec![(socket, ticket)]));
+                let arrivals = vec![(socket, ticket, from)];
+                self.addresses[shard.index()].send(Mail::Connections(arrivals));
             }
             Err(reason) => self.count_away(from, reason),
         }
@@ -364,6 +370,7 @@ impl Server {
         if told.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
             *told = Some(now);
             let so_far = self.board.turned_away(reason);
+            let from = Shown { from, masked: self.mask_addresses };
             warn!(reason = reason.label(), %from, so_far, "connections are turned away");
         }
     }

@@ -10,6 +10,7 @@ mod post;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::board::Sheet;
 use crate::core::Core;
@@ -81,6 +82,8 @@ pub struct Parts {
     pub addresses: Arc<[Address]>,
     /// What its sessions and rooms may cost.
     pub limits: Limits,
+    /// Whether the log may only show which network a client is in.
+    pub mask_addresses: bool,
     /// Where it counts its connections.
     pub loads: Loads,
     /// Where it counts its turns.
@@ -99,13 +102,14 @@ impl Shard {
     /// # Errors
     /// When the operating system has no readiness set for it.
     pub fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { id, mailbox, addresses, limits, loads, pulse, sheet, seed, started } = parts;
+        let Parts { id, mailbox, addresses, limits, loads, pulse, sheet, .. } = parts;
+        let Parts { mask_addresses, seed, started, .. } = parts;
         let shards = u16::try_from(addresses.len()).expect("as many addresses as shards");
         Ok(Self {
             id,
             core: Core::new(id, shards, limits.clone(), seed),
             account: Account::new(id, limits.memory_bytes_max, loads.clone()),
-            connections: Connections::new(id, limits, loads)?,
+            connections: Connections::new(id, limits, loads, mask_addresses)?,
             mailbox,
             addresses,
             credit: Credit::new(shards, CREDIT_MAX),
@@ -222,7 +226,7 @@ impl Shard {
         self.core.change_limits(limits, now);
     }
 
-    fn open(&mut self, arrival: (Socket, Ticket), now: Moment) {
+    fn open(&mut self, arrival: (Socket, Ticket, SocketAddr), now: Moment) {
         if self.draining {
             self.connections.decline(arrival);
             return;
@@ -339,10 +343,6 @@ impl Shard {
     /// Closes the connections of sessions that have ended.
     fn close_ended(&mut self, now: Moment) {
         while let Some((slot, reason)) = self.core.poll_closed() {
-            if reason.is_notable() {
-                let peer = self.connections.peer(slot).map_or("?".to_owned(), |it| it.to_string());
-                info!(shard = %self.id, reason = reason.label(), peer, "a client is sent away");
-            }
             self.connections.close(slot, reason, now);
         }
     }

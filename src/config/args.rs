@@ -13,8 +13,17 @@ use super::MEMORY_BYTES_MIN;
 use crate::cli::Command;
 
 /// Flags that are looked at when the server starts, and never again.
-pub const FIXED: &[&str] =
-    &["ip", "port", "tls-listen", "admin", "vanish-seconds", "shards", "no-pin", "log-format"];
+pub const FIXED: &[&str] = &[
+    "ip",
+    "port",
+    "tls-listen",
+    "admin",
+    "vanish-seconds",
+    "shards",
+    "no-pin",
+    "log-format",
+    "mask-addresses",
+];
 
 /// Hubbub, a chat server: `nc 127.0.0.1 42069` and you are in.
 ///
@@ -164,6 +173,10 @@ pub struct Args {
     /// What log lines on standard error look like.
     #[arg(long, env = "HUBBUB_LOG_FORMAT", value_enum, default_value_t, help_heading = "Log")]
     pub log_format: LogFormat,
+    /// Show in the log only which network a client is in, such as 192.0.2.0/24 or 2001:db8:1::/48.
+    #[arg(long, env = "HUBBUB_MASK_ADDRESSES", help_heading = "Log")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub mask_addresses: bool,
 
     /// File with settings, by the names of these flags. SIGHUP has it read again.
     #[arg(long, env = "HUBBUB_CONFIG", value_name = "FILE", help_heading = "File")]
@@ -193,7 +206,9 @@ impl Args {
         (self.shards, self.no_pin) = (since_start.shards, since_start.no_pin);
         self.vanish_seconds = since_start.vanish_seconds;
         self.admin = since_start.admin;
-        (self.tls_listen, self.log_format) = (since_start.tls_listen, since_start.log_format);
+        self.tls_listen = since_start.tls_listen;
+        self.log_format = since_start.log_format;
+        self.mask_addresses = since_start.mask_addresses;
     }
 }
 

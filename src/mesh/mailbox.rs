@@ -1,5 +1,6 @@
 //! Mailboxes: the sending side is shared by all, the receiving side is moved to its shard, once.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -25,8 +26,9 @@ pub struct Parcel {
 pub enum Mail {
     /// From another shard.
     Parcel(Parcel),
-    /// From the acceptor: connections that have been placed on this shard.
-    Connections(Vec<(Socket, Ticket)>),
+    /// From the acceptor: connections that have been placed on this shard, and where they come
+    /// from.
+    Connections(Vec<(Socket, Ticket, SocketAddr)>),
     /// From the server: other limits hold from now on.
     Limits(Box<Limits>),
     /// From the server: it goes down.

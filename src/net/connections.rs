@@ -15,6 +15,7 @@ use crate::model::{CloseReason, Command, Limits, Moment, ShardId, Slot, Ticket};
 use crate::net::Loads;
 use crate::net::lingering::Lingering;
 use crate::net::readiness::ReadinessSet;
+use crate::net::visitors::Visitors;
 use crate::proto::{Decoder, Wire};
 use crate::socket::{Brought, READ_ROOM, Scratch, Socket};
 
@@ -55,6 +56,7 @@ pub struct Connections {
     events: Events,
     table: Vec<Option<Connection>>,
     lingering: Lingering,
+    visitors: Visitors,
     ready: VecDeque<Slot>,
     /// Where input is decoded, of whichever connection is being read.
     buffer: Box<[u8]>,
@@ -78,17 +80,19 @@ pub enum Received {
 }
 
 impl Connections {
-    /// An empty set for `shard`. To be called in the runtime that will wait for it.
+    /// An empty set for `shard`. To be called in the runtime that will wait for it. The log shows
+    /// addresses `masked` or whole.
     ///
     /// # Errors
     /// When the operating system has no readiness set for us.
-    pub fn new(shard: ShardId, limits: Limits, loads: Loads) -> io::Result<Self> {
+    pub fn new(shard: ShardId, limits: Limits, loads: Loads, masked: bool) -> io::Result<Self> {
         Ok(Self {
             shard,
             set: ReadinessSet::new()?,
             events: Events::with_capacity(EVENTS_MAX),
             table: vec![],
             lingering: Lingering::new(LINGERING),
+            visitors: Visitors::new(shard, masked),
             ready: VecDeque::new(),
             buffer: vec![0; buffer_bytes(&limits)].into(),
             clean: String::new(),
@@ -116,7 +120,7 @@ impl Connections {
     pub fn insert(
         &mut self,
         slot: Slot,
-        (mut socket, ticket): (Socket, Ticket),
+        (mut socket, ticket, from): (Socket, Ticket, SocketAddr),
         wire: Wire,
     ) -> io::Result<()> {
         let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
@@ -128,6 +132,7 @@ impl Connections {
         if self.table.len() <= slot as usize {
             self.table.resize_with(slot as usize + 1, || None);
         }
+        self.visitors.came(slot, ticket, from, socket.stream());
         self.scratch.adopt(&mut socket);
         let readable = socket.has_input();
         self.table[slot as usize] = Some(Connection {
@@ -147,7 +152,7 @@ impl Connections {
     }
 
     /// Drops a connection that was placed here and cannot be served.
-    pub fn decline(&mut self, (socket, ticket): (Socket, Ticket)) {
+    pub fn decline(&mut self, (socket, ticket, _): (Socket, Ticket, SocketAddr)) {
         drop(socket);
         self.loads.went(self.shard, ticket);
     }
@@ -283,12 +288,6 @@ impl Connections {
         exhausted && connection.ended
     }
 
-    /// Where the connection in `slot` comes from, or through which proxy, as far as it is known.
-    #[must_use]
-    pub fn peer(&self, slot: Slot) -> Option<SocketAddr> {
-        self.table.get(slot as usize)?.as_ref()?.socket.stream().peer_addr().ok()
-    }
-
     /// Whether nothing reaches the client of the connection in `slot` any more.
     #[must_use]
     pub fn is_broken(&self, slot: Slot) -> bool {
@@ -301,6 +300,7 @@ impl Connections {
     pub fn close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         let Some(connection) = self.table[slot as usize].take() else { return };
         self.tail_bytes -= connection.tail.len();
+        self.visitors.went(slot, connection.ticket, reason, connection.socket.stream());
         let reads_not = matches!(reason, CloseReason::Slow | CloseReason::Memory);
         if reads_not {
             // Or else the kernel would go on offering it what it does not read. It is no matter if

@@ -9,6 +9,7 @@ mod lingering;
 mod loads;
 pub mod proxy;
 mod readiness;
+mod visitors;
 
 pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, listen, refuse};
 pub use admission::{Admission, AdmissionLimits};
@@ -17,3 +18,4 @@ pub use connections::{Connections, Received};
 pub use handshakes::{Handshakes, Settled};
 pub use loads::Loads;
 pub use proxy::Proxies;
+pub use visitors::Shown;

@@ -1,0 +1,141 @@
+//! What the operator is told of clients: from where one has come, and why it has gone. Never what
+//! they say, nor what they are called.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+use mio::net::TcpStream;
+use tracing::{Level, enabled, field, info};
+
+use crate::model::{CloseReason, ShardId, Slot, Ticket};
+
+/// Bits of an address that are left when it is masked: what an IPv4 and an IPv6 provider gives to
+/// several of its customers.
+const V4_BITS: u8 = 24;
+const V6_BITS: u8 = 48;
+
+/// An address as the log may show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// The address.
+    pub from: SocketAddr,
+    /// Whether the log may only show which network it is in.
+    pub masked: bool,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ip = self.from.ip().to_canonical();
+        if !self.masked {
+            return SocketAddr::new(ip, self.from.port()).fmt(f);
+        }
+        let bits = if ip.is_ipv4() { V4_BITS } else { V6_BITS };
+        IpNet::new_assert(ip, bits).trunc().fmt(f)
+    }
+}
+
+/// The clients of one shard, as the log has them.
+#[derive(Debug)]
+pub(super) struct Visitors {
+    shard: ShardId,
+    masked: bool,
+    /// Where each comes from who is not exempt, or whose socket never knew, by slot. A socket no
+    /// longer knows when it was reset: whoever misbehaves and hangs up would stay unknown.
+    origins: Vec<Option<Origin>>,
+}
+
+/// An address and its port, in as few bytes as there can be.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    ip: [u8; 16],
+    port: [u8; 2],
+}
+
+impl From<SocketAddr> for Origin {
+    fn from(from: SocketAddr) -> Self {
+        let v6 = match from.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        Self { ip: v6.octets(), port: from.port().to_be_bytes() }
+    }
+}
+
+impl From<Origin> for SocketAddr {
+    fn from(Origin { ip, port }: Origin) -> Self {
+        Self::new(Ipv6Addr::from(ip).into(), u16::from_be_bytes(port))
+    }
+}
+
+impl Visitors {
+    pub(super) fn new(shard: ShardId, masked: bool) -> Self {
+        Self { shard, masked, origins: vec![] }
+    }
+
+    /// A client has come to `slot`. Those who are exempt are nobody's concern.
+    pub(super) fn came(
+        &mut self,
+        slot: Slot,
+        ticket: Ticket,
+        from: SocketAddr,
+        stream: &TcpStream,
+    ) {
+        if !ticket.is_exempt() || stream.peer_addr().ok() != Some(from) {
+            let place = slot as usize;
+            if self.origins.len() <= place {
+                self.origins.resize(place + 1, None);
+            }
+            self.origins[place] = Some(from.into());
+        }
+        if !ticket.is_exempt() {
+            let from = Shown { from, masked: self.masked };
+            info!(shard = %self.shard, slot, %from, "a client has come");
+        }
+    }
+
+    /// It is about to be closed.
+    pub(super) fn went(
+        &mut self,
+        slot: Slot,
+        ticket: Ticket,
+        reason: CloseReason,
+        stream: &TcpStream,
+    ) {
+        let origin = self.origins.get_mut(slot as usize).and_then(Option::take);
+        let is_told = reason.is_notable()
+            // When the server stops everybody goes, which is told once.
+            || !ticket.is_exempt() && reason != CloseReason::Drain;
+        if !is_told || !enabled!(Level::INFO) {
+            return;
+        }
+        let from = origin.map(SocketAddr::from).or_else(|| stream.peer_addr().ok());
+        let from = from.map(|from| field::display(Shown { from, masked: self.masked }));
+        let (shard, why) = (self.shard, reason.label());
+        if reason.is_notable() {
+            info!(%shard, slot, from, reason = why, "a client is sent away");
+        } else {
+            info!(%shard, slot, from, reason = why, "a client has gone");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_whole_or_as_the_network_it_is_in() {
+        for (from, whole, masked) in [
+            ("192.0.2.77:4711", "192.0.2.77:4711", "192.0.2.0/24"),
+            ("[2001:db8:1:2:3::4]:5", "[2001:db8:1:2:3::4]:5", "2001:db8:1::/48"),
+            ("[::ffff:192.0.2.77]:5", "192.0.2.77:5", "192.0.2.0/24"),
+        ] {
+            let from: SocketAddr = from.parse().expect("an address");
+            assert_eq!(Shown { from, masked: false }.to_string(), whole);
+            assert_eq!(Shown { from, masked: true }.to_string(), masked);
+            let kept = Origin::from(from).into();
+            assert_eq!(Shown { from: kept, masked: false }.to_string(), whole);
+        }
+    }
+}
