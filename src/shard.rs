@@ -102,8 +102,18 @@ impl Shard {
     /// # Errors
     /// When the operating system has no readiness set for it.
     pub fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { id, mailbox, addresses, limits, loads, pulse, sheet, .. } = parts;
-        let Parts { mask_addresses, seed, started, .. } = parts;
+        let Parts {
+            id,
+            mailbox,
+            addresses,
+            limits,
+            mask_addresses,
+            loads,
+            pulse,
+            sheet,
+            seed,
+            started,
+        } = parts;
         let shards = u16::try_from(addresses.len()).expect("as many addresses as shards");
         Ok(Self {
             id,
