@@ -8,9 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::CommandFactory as _;
 use hubbub::admin;
 use hubbub::cli::{Command, Demands};
-use hubbub::config::{Config, LogFormat, Settings, Unusable, demands};
+use hubbub::config::{Args, Config, LogFormat, Settings, Unusable, demands};
 use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
 use hubbub::net::Certificates;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
 
 /// Does what was asked for instead of serving.
 fn run(command: &Command, demands: &Demands) -> ExitCode {
-    match command.run(demands) {
+    match command.run(demands, Args::command()) {
         Ok((text, status)) => match say(&text) {
             ExitCode::SUCCESS => status,
             failure => failure,

@@ -1,8 +1,10 @@
 //! What the program does besides serving: its subcommands. Each is its arguments, and a `run` that
 //! returns what to print.
 
+mod completions;
 mod doctor;
 mod gen_cert;
+mod man;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +20,10 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Makes a certificate and its key to try TLS with.
     GenCert(gen_cert::GenCert),
+    /// Prints what has a shell complete this program's command line.
+    Completions(completions::Completions),
+    /// Prints the manual, for man(1).
+    Man(man::Man),
 }
 
 impl Command {
@@ -26,22 +32,29 @@ impl Command {
     pub fn config(&self) -> Option<&PathBuf> {
         match self {
             Self::Doctor(doctor) => doctor.config.as_ref(),
-            Self::GenCert(_) => None,
+            Self::GenCert(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }
 
-    /// Does it, where settings have these `demands`, and returns what to say about it and what to
-    /// exit with.
+    /// Does it, where settings have these `demands` and `program` is the command line as a whole,
+    /// and returns what to say about it and what to exit with.
     ///
     /// # Errors
     /// A sentence for the user.
-    pub fn run(&self, demands: &Demands) -> Result<(String, ExitCode), String> {
-        match self {
+    pub fn run(
+        &self,
+        demands: &Demands,
+        program: clap::Command,
+    ) -> Result<(String, ExitCode), String> {
+        let text = match self {
             Self::Doctor(doctor) => {
                 let (text, is_well) = doctor.run(demands);
-                Ok((text, if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
+                return Ok((text, if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }));
             }
-            Self::GenCert(gen_cert) => Ok((gen_cert.run()?, ExitCode::SUCCESS)),
-        }
+            Self::GenCert(gen_cert) => gen_cert.run()?,
+            Self::Completions(completions) => completions.run(program)?,
+            Self::Man(man) => man.run(program)?,
+        };
+        Ok((text, ExitCode::SUCCESS))
     }
 }

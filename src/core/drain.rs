@@ -9,8 +9,8 @@ use crate::core::timers::Timer;
 use crate::model::{CloseReason, Moment, Reply, SessionId, ShardId, ShardMsg};
 
 /// Rounds after which nothing can be on its way any more. The longest chain of messages that one
-/// command sets off is six long: leave a room, its home's answer, enter another, its home's refusal,
-/// enter the lobby, its home's answer to all shards.
+/// command sets off is six long: leave a room, its home's answer, enter another, its home's
+/// refusal, enter the lobby, its home's answer to all shards.
 const ROUNDS: u8 = 6;
 /// Clients of the whole server seen off in a second, if there is time for that; and how many are
 /// asked to come back in one. A server lets in as many, unless told otherwise.

@@ -41,6 +41,7 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("unshare", "util-linux", "gives a server a disk of its own"),
     needed("mount", "mount", "makes it a small one"),
     needed("fail2ban-regex", "fail2ban", "reads the log as fail2ban would"),
+    needed("man", "man-db", "reads the manual"),
     needed("valgrind", "valgrind", "counts instructions"),
     needed("prometheus", "prometheus", "reads the metrics"),
     needed("promtool", "prometheus", "checks them, and the alerts"),
