@@ -23,6 +23,7 @@ pub mod machine;
 pub mod cli;
 pub mod config;
 pub mod logging;
+pub mod notify;
 pub mod reload;
 pub mod signals;
 

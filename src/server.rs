@@ -25,6 +25,7 @@ use crate::net::{
     Acceptor, Admission, Arrival, Certificates, Handshakes, Loads, Port, Proxies, Settled, Shown,
     refuse,
 };
+use crate::notify::Notify;
 use crate::proto::Wire;
 use crate::reload::Reload;
 use crate::shard::{Parts, Shard, is_short};
@@ -70,6 +71,7 @@ struct Server {
     loads: Loads,
     board: Board,
     watchdog: Watchdog,
+    notify: Notify,
     connections_max: u32,
     drain_wait_max: Duration,
     farewells: mpsc::UnboundedReceiver<Farewell>,
@@ -141,6 +143,7 @@ pub fn run(
         admin::start(listener, server.facts(lost))?;
     }
     announce();
+    server.notify.ready(doors.plain.local_addr().ok());
     runtime.block_on(server.serve(doors, reload, signals))
 }
 
@@ -193,6 +196,7 @@ impl Server {
             addresses,
             board,
             watchdog,
+            notify: Notify::from_env(),
             connections_max: config.connections_max,
             drain_wait_max: config.drain_wait_max,
             farewells,
@@ -233,7 +237,7 @@ impl Server {
                     self.welcome(arrivals, acceptor).await;
                 }
                 asked = signals.next() => match asked {
-                    Asked::Reload => self.change(&mut reload),
+                    Asked::Reload => self.reload(&mut reload),
                     Asked::Stop(signal) => {
                         info!(signal, "stopping: nobody new, and clients get what they are owed");
                         break;
@@ -247,18 +251,36 @@ impl Server {
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
                 () = self.watchdog.look() => self.board.show_stuck(self.watchdog.stuck_seconds()),
+                () = self.notify.wellness_is_due() => self.tell_wellness(),
             }
         }
         self.board.show_drain();
+        self.notify.stopping();
         drop((acceptor, tls_acceptor, self.handshakes.take()));
         self.drain(&mut signals).await
     }
 
+    /// Tells the service manager whether all shards turn.
+    fn tell_wellness(&mut self) {
+        let is_well = self.watchdog.turning().all(|turns| turns);
+        self.notify.well(is_well);
+    }
+
+    /// Reads the settings again, and tells the service manager.
+    fn reload(&mut self, reload: &mut Reload) {
+        self.notify.reloading();
+        let certificates = self.handshakes.as_mut().map(Handshakes::certificates);
+        let config = reload.read(certificates);
+        let good = config.is_some();
+        if let Some(config) = config {
+            self.change(config);
+        }
+        self.notify.reloaded(good);
+    }
+
     /// Has all settings that can be changed hold from now on, for those who are here as for those
     /// who come.
-    fn change(&mut self, reload: &mut Reload) {
-        let certificates = self.handshakes.as_mut().map(Handshakes::certificates);
-        let Some(config) = reload.read(certificates) else { return };
+    fn change(&mut self, config: Config) {
         self.connections_max = config.connections_max;
         self.board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         self.drain_wait_max = config.drain_wait_max;
@@ -398,6 +420,7 @@ impl Server {
                     return Ok(End::Cut);
                 }
                 () = self.watchdog.look() => self.board.show_stuck(self.watchdog.stuck_seconds()),
+                () = self.notify.wellness_is_due() => self.tell_wellness(),
                 () = &mut too_late => {
                     let clients = self.loads.total();
                     warn!(clients, "time is up: closing connections that have not read everything");

@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::admin::Admin;
+use common::manager::Manager;
 use common::output::Output;
 use common::server::{Setup, free_port};
 use common::{Client, Server, eventually, expect_quiet, on_every_shard_count, people};
@@ -185,6 +186,19 @@ fn what_waits_for_a_stuck_shard_shows_in_its_mailbox_and_as_stalls_of_the_others
 fn f39_a_log_on_a_full_device_stops_nothing() {
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     chat_and_stop(&start_unheard(&[], full.into()));
+}
+
+#[test]
+fn f38_a_service_with_a_stuck_shard_gives_no_sign_of_life() {
+    let manager = Manager::new("stuck");
+    let variables = [("NOTIFY_SOCKET", manager.address()), ("WATCHDOG_USEC", "100000")];
+    let server = Server::start_as(&Setup { shards: 2, variables: &variables, ..Setup::default() });
+    let mut amy = Client::named(&server, "amy");
+    amy.send("/fault-block-6");
+    // Far more than the pause between two signs of life, and far less than the shard is stuck.
+    manager.falls_silent_for(Duration::from_secs(1));
+    amy.skip_to("Unrecognized command /fault-block-6, try /help");
+    assert_eq!(manager.expect(), ["WATCHDOG=1"], "it does not tell that it is well again");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod client;
 pub mod crowd;
+pub mod manager;
 pub mod memory;
 pub mod namespace;
 pub mod output;
