@@ -20,6 +20,7 @@ pub mod shard;
 
 pub mod machine;
 
+pub mod activation;
 pub mod cli;
 pub mod config;
 pub mod logging;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
+use hubbub::activation::Inherited;
 use hubbub::admin;
 use hubbub::cli::{Command, Demands};
 use hubbub::config::{Args, Config, LogFormat, Settings, Unusable, demands};
@@ -40,8 +41,13 @@ fn main() -> ExitCode {
     if settings.args.check_config {
         return say("all settings are good\n");
     }
+    // Before there is a second thread.
+    let inherited = match Inherited::from_env() {
+        Ok(inherited) => inherited,
+        Err(sentence) => return refuse(&sentence),
+    };
     let log = logging::start(settings.args.log_format, &settings.args.log_level);
-    match serve(settings, &config, &log) {
+    match serve(settings, &config, inherited, &log) {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Cut | End::Failed) => ExitCode::FAILURE,
         Err(sentence) => {
@@ -65,13 +71,23 @@ fn run(command: &Command, demands: &Demands) -> ExitCode {
     }
 }
 
-fn serve(settings: Settings, config: &Config, log: &Log) -> Result<End, String> {
+fn serve(
+    settings: Settings,
+    config: &Config,
+    inherited: Inherited,
+    log: &Log,
+) -> Result<End, String> {
     let mut tls = None;
     if let Some((address, files)) = &config.tls {
         let certificates = Certificates::load(files)?;
-        tls = Some((listen(*address, ["--tls-listen"; 2], config)?, certificates));
+        let listener = listen(*address, ["--tls-listen"; 2], config, inherited.tls)?;
+        tls = Some((listener, certificates));
+    } else if inherited.tls.is_some() {
+        return Err("the service manager has a socket for TLS: give --tls-listen, --tls-cert and \
+                    --tls-key for it, too"
+            .to_owned());
     }
-    let plain = listen(config.address, ["--ip", "--port"], config)?;
+    let plain = listen(config.address, ["--ip", "--port"], config, inherited.plain)?;
     let admin = config.admin.map(admin::listen).transpose()?;
     let admin = admin.map(|listener| AdminPort { listener, lost: Arc::clone(log.lost()) });
     let doors = Doors { plain, tls, admin };
@@ -82,7 +98,17 @@ fn serve(settings: Settings, config: &Config, log: &Log) -> Result<End, String> 
     server::run(config, doors, reload, announce).map_err(|e| format!("cannot serve: {e}"))
 }
 
-fn listen(address: SocketAddr, flags: [&str; 2], config: &Config) -> Result<TcpListener, String> {
+/// The socket that was inherited, or else a new one at `address`.
+fn listen(
+    address: SocketAddr,
+    flags: [&str; 2],
+    config: &Config,
+    inherited: Option<TcpListener>,
+) -> Result<TcpListener, String> {
+    if let Some(listener) = inherited {
+        return hubbub::net::adopt(listener, config.vanish_wait)
+            .map_err(|error| format!("cannot use the service manager's socket: {error}"));
+    }
     hubbub::net::listen(address, config.vanish_wait)
         .map_err(|error| server::explain_listen_error(&error, address, flags))
 }

@@ -1,5 +1,5 @@
-//! Layer 5: what a service manager is told, in the protocol of sd_notify(3). Nobody is told anything
-//! where nobody has asked, by `NOTIFY_SOCKET`.
+//! Layer 5: what a service manager is told, in the protocol of sd_notify(3). Nobody is told
+//! anything where nobody has asked, by `NOTIFY_SOCKET`.
 
 use std::env;
 use std::ffi::OsString;

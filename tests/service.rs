@@ -2,11 +2,15 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use common::manager::Manager;
-use common::server::Setup;
-use common::{Client, PATIENCE, Server};
+use common::program::Program;
+use common::server::{Setup, free_port};
+use common::{Client, PATIENCE, Server, eventually};
 
 /// A server that tells `manager` how it is.
 fn start(manager: &Manager, args: &[&str], variables: &[(&str, &str)]) -> Server {
@@ -76,4 +80,74 @@ fn no_sign_of_life_is_given_for_another_process() {
     Client::greeted(&server).say_something();
     server.signal("TERM");
     assert_eq!(manager.expect()[0], "STOPPING=1");
+}
+
+/// Opens a socket for each name at a port of its own, waits until somebody connects to the first,
+/// and becomes the server, which it gives them.
+const ACTIVATE: &str = r#"
+import os, select, socket, sys
+pairs, program = sys.argv[1].split(","), sys.argv[2:]
+sockets = [socket.create_server(("127.0.0.1", int(it.split("=")[1])), backlog=9) for it in pairs]
+select.select(sockets[:1], [], [])
+copies = [os.dup(it.fileno()) for it in sockets]
+for number, copy in enumerate(copies):
+    os.dup2(copy, 3 + number)
+os.environ["LISTEN_FDS"] = str(len(sockets))
+os.environ["LISTEN_FDNAMES"] = ":".join(it.split("=")[0] for it in pairs)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(program[0], program)
+"#;
+
+/// Connects as soon as anybody listens there.
+fn connect_early(port: u16) -> thread::JoinHandle<TcpStream> {
+    thread::spawn(move || {
+        let mut stream = None;
+        eventually("somebody listens", || {
+            stream = TcpStream::connect(("127.0.0.1", port)).ok();
+            stream.is_some()
+        });
+        stream.expect("it has connected")
+    })
+}
+
+/// Reads until this client is told that it is in.
+fn expect_greeting(stream: TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+    assert!(lines.any(|line| line == "You joined main"), "the server closed the connection");
+}
+
+#[test]
+fn a_client_who_came_to_the_manager_s_socket_before_the_server_is_served() {
+    for name in ["hubbub", "hubbub.socket", ""] {
+        let port = free_port();
+        let pairs = format!("{name}={port}");
+        let early = connect_early(port);
+        let wrapper = ["python3", "-c", ACTIVATE, &pairs];
+        // Port 0 of the flags is not looked at.
+        let server = Server::start_as(&Setup { wrapper: &wrapper, ..Setup::default() });
+        assert_eq!(server.addr, SocketAddr::from(([127, 0, 0, 1], port)));
+        expect_greeting(early.join().expect("it has connected"));
+        Client::greeted(&server).say_something();
+        assert_eq!(server.stop().0, Some(0));
+    }
+}
+
+#[test]
+fn sockets_that_nobody_can_use_are_refused_in_a_sentence() {
+    for (names, code, words) in
+        [(["hubbub", "other"], 2, "hubbub-tls"), (["hubbub", "hubbub-tls"], 1, "--tls-listen")]
+    {
+        let ports = [free_port(), free_port()];
+        let pairs = names.iter().zip(ports).map(|(name, port)| format!("{name}={port}"));
+        let pairs = pairs.collect::<Vec<_>>().join(",");
+        let early = connect_early(ports[0]);
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", ACTIVATE, &pairs, env!("CARGO_BIN_EXE_hubbub"), "--no-pin"]);
+        let ended = Program::start(&mut command).ended();
+        assert_eq!(ended.status.code(), Some(code), "{names:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{names:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{names:?}: {}", ended.stderr);
+        drop(early.join());
+    }
 }

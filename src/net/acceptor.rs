@@ -64,6 +64,29 @@ pub struct Acceptor {
 pub fn listen(address: SocketAddr, vanish_wait: Duration) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
+    prepare(&socket, vanish_wait)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// As [`listen`], for a socket that somebody else has opened.
+///
+/// # Errors
+/// Those of the operating system, and that it is a connection.
+pub fn adopt(
+    listener: std::net::TcpListener,
+    vanish_wait: Duration,
+) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::from(listener);
+    if !socket.is_listener()? {
+        return Err(io::Error::other("it is no socket that listens: set Accept=no"));
+    }
+    prepare(&socket, vanish_wait)?;
+    Ok(socket.into())
+}
+
+fn prepare(socket: &Socket, vanish_wait: Duration) -> io::Result<()> {
     // All of these are inherited by every connection: no system call for each.
     socket.set_tcp_nodelay(true)?;
     // Probes are for connections on which nothing waits, the other is for those on which something
@@ -71,10 +94,7 @@ pub fn listen(address: SocketAddr, vanish_wait: Duration) -> io::Result<std::net
     socket.set_tcp_keepalive(&keepalive(vanish_wait))?;
     socket.set_tcp_user_timeout(Some(vanish_wait / 2))?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    socket.set_nonblocking(true)
 }
 
 /// Half of the time in silence, and half of it asking.

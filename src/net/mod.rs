@@ -11,7 +11,7 @@ pub mod proxy;
 mod readiness;
 mod visitors;
 
-pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, listen, refuse};
+pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, adopt, listen, refuse};
 pub use admission::{Admission, AdmissionLimits};
 pub use certificates::{CertificateFiles, Certificates};
 pub use connections::{Connections, Received};
