@@ -1,5 +1,5 @@
-//! What comes with the server to install it: units of systemd, and a Dockerfile. They are looked at by the program
-//! that would run them, and held against what the server does.
+//! What comes with the server to install it: units of systemd, and a Dockerfile. They are looked
+//! at by the programs that would know, and held against what the server does.
 
 mod common;
 
