@@ -254,7 +254,7 @@ fn f21_who_never_reads_is_sent_away_and_others_lose_nothing() {
         assert_eq!(server.stop().0, Some(0));
         let log = server.stderr.all().join("\n");
         assert!(log.contains("closed_slow=1"), "{log}");
-        assert!(log.contains(&format!(r#"reason="slow" peer="{address}""#)), "{log}");
+        assert!(log.contains(&format!(r#"from={address} reason="slow""#)), "{log}");
     }
 }
 
