@@ -1,8 +1,10 @@
 //! Layer 5: the process. Starts the shards, accepts and places connections, and sees the server
 //! off.
 
+mod doors;
+
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::thread;
@@ -22,8 +24,7 @@ use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
 use crate::net::{
-    Acceptor, Admission, Arrival, Certificates, Handshakes, Loads, Port, Proxies, Settled, Shown,
-    refuse,
+    Acceptor, Admission, Arrival, Handshakes, Loads, Port, Proxies, Settled, Shown, refuse,
 };
 use crate::notify::Notify;
 use crate::proto::Wire;
@@ -32,6 +33,7 @@ use crate::shard::{Parts, Shard, is_short};
 use crate::signals::{Asked, Signals};
 use crate::socket::Socket;
 use crate::watchdog::Watchdog;
+pub use doors::{Addresses, AdminPort, Doors, explain_listen_error};
 
 /// How often it is told that clients are turned away, at most.
 const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
@@ -48,17 +50,6 @@ pub enum End {
     Cut,
     /// Because a shard died.
     Failed,
-}
-
-/// Where clients come in.
-#[derive(Debug)]
-pub struct Doors {
-    /// Where they speak lines as they are.
-    pub plain: TcpListener,
-    /// Where they speak them within TLS, if they can, and what they are shown there.
-    pub tls: Option<(TcpListener, Certificates)>,
-    /// The operator's, if there is one.
-    pub admin: Option<AdminPort>,
 }
 
 /// What a shard's thread has to say when it ends.
@@ -86,42 +77,6 @@ struct Server {
     started: Instant,
     /// When it was last told that connections are turned away, by [`CloseReason::index`].
     told_away: [Option<Instant>; CloseReason::ALL.len()],
-}
-
-/// The operator's port, and what only others know of that is to be seen there.
-#[derive(Debug)]
-pub struct AdminPort {
-    /// Where it listens.
-    pub listener: TcpListener,
-    /// The lines that the log has lost.
-    pub lost: Arc<LostLines>,
-}
-
-/// The addresses of [`Doors`].
-#[derive(Clone, Copy, Debug)]
-pub struct Addresses {
-    /// See [`Doors::plain`].
-    pub plain: SocketAddr,
-    /// See [`Doors::tls`].
-    pub tls: Option<SocketAddr>,
-    /// See [`Doors::admin`].
-    pub admin: Option<SocketAddr>,
-}
-
-impl Doors {
-    /// Where they are.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn addresses(&self) -> io::Result<Addresses> {
-        let tls = self.tls.as_ref().map(|(listener, _)| listener.local_addr());
-        let admin = self.admin.as_ref().map(|port| port.listener.local_addr());
-        Ok(Addresses {
-            plain: self.plain.local_addr()?,
-            tls: tls.transpose()?,
-            admin: admin.transpose()?,
-        })
-    }
 }
 
 /// Serves clients who come through `doors` until a signal says to stop. Another has it `reload` its
@@ -477,28 +432,4 @@ fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
 /// Something that is different at every start.
 fn seed() -> u64 {
     ahash::RandomState::new().hash_one(std::process::id())
-}
-
-/// What to tell the user when the server cannot listen at `address`, which these flags decide.
-#[must_use]
-pub fn explain_listen_error(
-    error: &io::Error,
-    address: SocketAddr,
-    [ip, port]: [&str; 2],
-) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => format!("stop what listens there, or choose another {port}"),
-        io::ErrorKind::PermissionDenied => {
-            format!("choose a port above 1023 with {port}, or ask for the right")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("choose an address of this machine with {ip}, 0.0.0.0 or [::] for all")
-        }
-        _ => format!("choose another {ip} or {port}"),
-    };
-    let what = match error.kind() {
-        io::ErrorKind::AddrInUse => "the address is already in use".to_owned(),
-        _ => error.to_string(),
-    };
-    format!("cannot listen on {address}: {what}; {hint}")
 }
