@@ -8,24 +8,28 @@ use crate::core::placement::home_of;
 use crate::model::ShardId;
 
 impl World {
-    /// Everyone who is here has seen what they should.
-    pub(super) fn check_views(&self) {
+    fn cores(&self) -> impl Iterator<Item = &Core> {
+        self.shards.iter().map(|shard| &shard.core)
+    }
+
+    /// Everyone has seen what they should: up to now, or all of it at rest.
+    pub(super) fn check_views(&self, at_rest: bool) {
         for client in &self.clients {
-            self.oracle.check(client);
+            self.oracle.check(client, at_rest);
         }
     }
 
     /// Every session owns its name, at the name's home.
     pub(super) fn check_names(&self) {
-        let shards = u16::try_from(self.cores.len()).expect("a few shards");
+        let shards = self.shards.len() as u16;
         let mut owners = HashMap::new();
-        for (shard, core) in ShardId::all(shards).zip(&self.cores) {
+        for (shard, core) in ShardId::all(shards).zip(self.cores()) {
             for (name, &owner) in core.names().iter() {
                 assert_eq!(home_of(name, shards), shard, "names are kept at home");
                 owners.insert(name, owner);
             }
         }
-        for core in &self.cores {
+        for core in self.cores() {
             for (slot, session) in core.sessions().iter() {
                 let owner = owners.get(&session.name.key());
                 assert_eq!(owner, Some(&core.sessions().id(slot)), "{} is theirs", session.name);
@@ -34,48 +38,45 @@ impl World {
     }
 
     /// What feeds hold is bounded, and agrees with what sessions think.
-    pub(super) fn check_feeds(&self) {
+    pub(super) fn check_feeds(&self, shard: usize) {
         let frame_max = 600;
-        for core in &self.cores {
-            for feed in core.rooms().iter().flat_map(|room| room.feeds()) {
-                let log = feed.log();
-                if log.first() < log.head() {
-                    let kept = log.bytes(log.first()..log.head()).len();
-                    assert!(kept <= self.limits.feed_bytes_max.max(frame_max), "{kept} bytes");
-                }
-                for member in feed.members() {
-                    assert!(member.cursor <= log.head(), "nobody reads ahead");
-                    let session = &core.sessions()[member.slot];
-                    assert_eq!(session.held, member.held, "held by both or neither");
-                    assert!(!session.blocked || session.held, "who is blocked is held");
-                }
+        let core = &self.shards[shard].core;
+        for feed in core.rooms().iter().flat_map(|room| room.feeds()) {
+            let log = feed.log();
+            if log.first() < log.head() {
+                let kept = log.bytes(log.first()..log.head()).len();
+                assert!(kept <= self.limits.feed_bytes_max.max(frame_max), "{kept} bytes");
             }
-            for (slot, session) in core.sessions().iter() {
-                for m in &session.rooms {
-                    let feed = core.rooms()[m.room].feed(session.wire).expect("a member's feed");
-                    assert_eq!(feed.members()[m.index as usize].slot, slot, "where it should be");
-                }
+            for member in feed.members() {
+                assert!(member.cursor <= log.head(), "nobody reads ahead");
+                let session = &core.sessions()[member.slot];
+                assert_eq!(session.held, member.held, "held by both or neither");
+                assert!(!session.blocked || session.held, "who is blocked is held");
+            }
+        }
+        for (slot, session) in core.sessions().iter() {
+            for m in &session.rooms {
+                let feed = core.rooms()[m.room].feed(session.wire).expect("a member's feed");
+                assert_eq!(feed.members()[m.index as usize].slot, slot, "where it should be");
             }
         }
     }
 
     /// What is said to be held is what is held.
-    pub(super) fn check_account(&self) {
-        for core in &self.cores {
-            let feeds = core.rooms().iter().flat_map(|room| room.feeds());
-            let logs: usize = feeds.map(|feed| feed.log().counted_bytes()).sum();
-            assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
-            let owed: usize =
-                core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
-            assert_eq!(core.sessions().owed_bytes(), owed);
-        }
+    pub(super) fn check_account(&self, shard: usize) {
+        let core = &self.shards[shard].core;
+        let feeds = core.rooms().iter().flat_map(|room| room.feeds());
+        let logs: usize = feeds.map(|feed| feed.log().counted_bytes()).sum();
+        assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
+        let owed: usize = core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
+        assert_eq!(core.sessions().owed_bytes(), owed);
     }
 
     /// With nothing on its way, all tables of all shards must tell the same story.
     pub(super) fn check_at_rest(&self) {
         let mut members = HashMap::new();
         let (mut names, mut sessions) = (0, 0);
-        for core in &self.cores {
+        for core in self.cores() {
             names += core.names().iter().count();
             sessions += core.sessions().len();
             for room in core.rooms().iter() {
@@ -98,7 +99,7 @@ impl World {
             let here = |core: &Core| {
                 core.rooms().find(key).map_or(0, |room| core.rooms()[room].members_here())
             };
-            assert_eq!(self.cores.iter().map(here).sum::<usize>(), total as usize, "{key:?}");
+            assert_eq!(self.cores().map(here).sum::<usize>(), total as usize, "{key:?}");
         }
     }
 }

@@ -70,10 +70,18 @@ pub(super) struct Client {
     pub(super) closed: Option<CloseReason>,
     /// Its time was up before it had read what it was owed.
     pub(super) cut: bool,
-    /// Its shard will say when it may be served again.
-    pub(super) waiting: bool,
+    /// The kernel has yet to tell its shard that there is something to read from it.
+    pub(super) readable: bool,
+    /// The same of its window, which was full.
+    pub(super) writable: bool,
+    /// Its shard knows that there is something to read.
+    pub(super) ready: bool,
+    /// What it has asked for will fail midway.
+    pub(super) fails: bool,
     /// It has vanished without a word.
     pub(super) vanished: bool,
+    /// The kernel knows that.
+    pub(super) is_known_gone: bool,
 }
 
 impl Client {
@@ -89,8 +97,12 @@ impl Client {
             seen: vec![],
             closed: None,
             cut: false,
-            waiting: false,
+            readable: false,
+            writable: false,
+            ready: false,
+            fails: false,
             vanished: false,
+            is_known_gone: false,
         }
     }
 

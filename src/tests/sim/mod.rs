@@ -1,12 +1,20 @@
 //! The whole chat, all its shards, on one thread, from a seed: random clients, random delivery
-//! between shards, a clock that is turned by hand, clients that stall or vanish at any moment.
-//! After every step the shards' tables must agree; in the end everything must come to rest, and
-//! everyone must have seen exactly what the homes of their rooms decided.
+//! between shards, a clock that is turned by hand. Clients stall or vanish at any moment, bells are
+//! heard late, shards fall asleep and pause, credit is short, memory too.
+//!
+//! After every turn of a shard its tables must agree with everyone's. A game for *safety* ends with
+//! everything still going wrong, and nobody has seen anything that the homes of their rooms did not
+//! decide. In one for *liveness* nothing goes wrong from some step on: within a bounded number of
+//! rounds everything must come to rest, and everyone must have seen exactly what was decided. The
+//! server may go down after that, or at any step before.
 
 mod checks;
 mod client;
+#[cfg(test)]
+mod directed;
 mod oracle;
 mod rest;
+mod shard;
 mod world;
 
 use std::vec;
@@ -60,23 +68,42 @@ fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// What a game is to show.
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    /// Things go wrong up to its end, and nobody has seen anything wrong.
+    Safety,
+    /// At its end nothing goes wrong any more: all comes to rest, and everyone has seen all.
+    Liveness,
+    /// The same, and then the server goes down.
+    Drain,
+}
+
+impl Mode {
+    fn draw(rng: &mut Rng) -> Self {
+        *rng.pick(&[Self::Safety, Self::Liveness, Self::Liveness, Self::Drain])
+    }
+}
+
 /// Plays the game that `script` decides to its end, and panics if anything is not as it should be.
 pub fn play_script(script: &[u8]) {
     let mut rng = Rng::Script(Vec::from(script).into_iter());
-    let goes_down = rng.one_in(2);
+    let mode = Mode::draw(&mut rng);
     let mut world = World::new(rng, 0);
     while world.has_script() {
         world.step();
     }
-    end(&mut world, goes_down);
+    end(&mut world, mode);
 }
 
-/// All comes to rest, and everyone has seen what they should.
-fn end(world: &mut World, goes_down: bool) {
-    world.come_to_rest();
-    world.check_views();
-    if goes_down {
-        world.go_down();
+fn end(world: &mut World, mode: Mode) {
+    match mode {
+        Mode::Safety => world.check_views(false),
+        Mode::Liveness => world.come_to_rest(),
+        Mode::Drain => {
+            world.come_to_rest();
+            world.go_down();
+        }
     }
 }
 
@@ -90,17 +117,20 @@ mod tests {
     use super::*;
 
     const SEEDS: u64 = 2_000;
-    const STEPS: u32 = 500;
+    /// Of a game, at most.
+    const STEPS: usize = 1_500;
 
     /// Plays the game of `seed` to its end; a number that tells it from every other.
     fn play(seed: u64) -> u64 {
-        let (mut world, mut steps) = (World::new(Rng::Seed(seed), seed), 0);
+        let mut rng = Rng::Seed(seed);
+        let (mode, length) = (Mode::draw(&mut rng), rng.below(STEPS));
+        let (mut world, mut steps) = (World::new(rng, seed), 0);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            while steps < STEPS {
+            while steps < length {
                 steps += 1;
                 world.step();
             }
-            end(&mut world, seed.is_multiple_of(3));
+            end(&mut world, mode);
             world.trace()
         }));
         outcome.unwrap_or_else(|failure| {

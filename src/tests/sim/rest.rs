@@ -1,90 +1,113 @@
-//! How a game ends: everyone behaves, all comes to rest, and the server goes down.
-
-use std::collections::VecDeque;
-use std::time::Duration;
+//! How a game ends: nothing goes wrong any more, all comes to rest, and the server goes down.
 
 use super::client::{Ask, Client};
+use super::shard::State;
 use super::world::World;
-use crate::core::Core;
-use crate::model::CloseReason;
+use crate::core::session::Gate;
+use crate::model::{CloseReason, ShardId};
 
-/// Rounds in which everything must have come to rest once clients behave.
+/// Rounds in which everything must have come to rest.
 const ROUNDS_MAX: u32 = 2_000;
+/// Chances that last words have to be on their way when the server goes down.
+const LAST_TURNS: u32 = 3;
 
 impl World {
-    /// Everyone behaves and nothing new is asked, until nothing more happens.
+    /// Nothing goes wrong from now on and nothing new is asked, until nothing more happens.
     pub(super) fn come_to_rest(&mut self) {
+        self.be_calm();
+        self.rest();
+        if self.is_draining() {
+            self.check_gone_down();
+        } else {
+            self.check_drained();
+            self.check_at_rest();
+            self.check_lists();
+        }
+        self.check_views(true);
+    }
+
+    fn be_calm(&mut self) {
+        self.faulty = false;
+        for shard in &mut self.shards {
+            (shard.paused, shard.late) = (0, 0);
+        }
         for client in 0..self.clients.len() {
             self.clients[client].stalled = false;
-            if self.clients[client].vanished && self.clients[client].closed.is_none() {
+            if self.clients[client].vanished && !self.clients[client].is_known_gone {
                 self.tell_vanished(client);
-                self.after_step();
             }
         }
-        self.rest();
-        self.check_at_rest();
-        self.check_lists();
+        while self.is_draining() && self.told_to_drain < self.shards.len() {
+            self.tell_to_drain();
+        }
     }
 
-    fn rest(&mut self) {
+    /// Rounds in which everyone reads, everything arrives and every shard that is awake has a turn,
+    /// until there is none of all that and no deadline to come. Nobody is woken who should not be.
+    pub(super) fn rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
-            let before: usize = self.clients.iter().map(|c| c.seen.len()).sum();
-            for client in 0..self.clients.len() {
-                self.read_client(client, usize::MAX);
-                if self.clients[client].is_connected() {
-                    self.serve_client(client);
-                }
-            }
-            for shard in 0..self.cores.len() {
-                self.flush(shard);
-                self.deliver();
-                self.after_step();
-            }
-            let after: usize = self.clients.iter().map(|c| c.seen.len()).sum();
-            if before == after && self.is_quiet() {
-                if self.cores.iter().all(|core| core.next_deadline().is_none()) {
-                    if self.draining || self.has_served_all() {
-                        return;
-                    }
-                    continue;
-                }
-                self.now = self.now.after(Duration::from_secs(10));
-                for shard in 0..self.cores.len() {
-                    self.tick_core(shard);
-                }
+            if !self.go_on() {
+                let left = self.shards.iter().filter(|shard| shard.state != State::Done);
+                let deadlines = left.filter_map(|shard| shard.core.next_deadline());
+                let Some(deadline) = deadlines.min() else { return };
+                self.now = self.now.max(deadline);
             }
         }
-        panic!("nothing came to rest");
+        panic!("nothing comes to rest");
     }
 
-    /// Whether nothing more happens before time passes.
-    fn is_quiet(&self) -> bool {
-        self.ways.values().all(VecDeque::is_empty)
-            && self.cores.iter().all(|core| !core.is_dirty())
-            && self.clients.iter().all(Client::has_read_all)
+    /// One such round. Whether anything happened.
+    pub(super) fn go_on(&mut self) -> bool {
+        let shards = self.shards.len();
+        let mut goes_on = false;
+        for client in 0..self.clients.len() {
+            goes_on |= self.read_client(client, usize::MAX);
+        }
+        for (from, to) in (0..shards).flat_map(|from| (0..shards).map(move |to| (from, to))) {
+            while self.deliver_next((ShardId(from as u16), ShardId(to as u16))) {
+                goes_on = true;
+            }
+        }
+        for shard in 0..shards {
+            goes_on |= self.give_turn(shard);
+        }
+        goes_on
     }
 
-    fn has_served_all(&self) -> bool {
-        self.clients.iter().all(|c| !c.is_connected() || c.asks.is_empty())
+    /// Nobody waits for anything, and nothing is left anywhere.
+    pub(super) fn check_drained(&self) {
+        for shard in &self.shards {
+            assert!(shard.mailbox.is_empty() && shard.inbox.is_empty(), "mail was left");
+            assert!(shard.credit.may_read_clients(), "the strain is over");
+            assert!(!shard.core.is_dirty(), "everything is flushed");
+            for (_, session) in shard.core.sessions().iter() {
+                assert!(matches!(session.gate, Gate::Open), "{:?} at rest", session.gate);
+            }
+        }
+        assert!(self.in_flight.iter().flatten().all(|&messages| messages == 0), "handled");
+        for client in &self.clients {
+            assert!(client.has_read_all(), "everything was read");
+            assert!(!client.is_connected() || client.asks.is_empty(), "asked and never answered");
+        }
     }
 
-    /// The server goes down, and everyone is told after all else.
+    /// The server goes down at rest, and everyone is told after all else.
     pub(super) fn go_down(&mut self) {
-        let connected: Vec<usize> =
-            (0..self.clients.len()).filter(|&c| self.clients[c].is_connected()).collect();
+        if self.is_draining() {
+            return;
+        }
+        let connected = (0..self.clients.len()).filter(|&c| self.clients[c].is_connected());
+        let connected: Vec<usize> = connected.collect();
         for &client in &connected {
             self.said += 1;
-            let ask = Ask::Say(format!("last words {}", self.said));
-            self.clients[client].asks.push_back(ask);
-            self.serve_client(client);
+            self.ask(client, Ask::Say(format!("last words {}", self.said)));
         }
-        self.draining = true;
-        for shard in 0..self.cores.len() {
-            self.cores[shard].handle_drain(self.now);
-            self.after_step();
+        for shard in (0..self.shards.len()).cycle().take(self.shards.len() * LAST_TURNS as usize) {
+            self.give_turn(shard);
         }
+        (0..self.shards.len()).for_each(|_| self.tell_to_drain());
         self.rest();
-        assert!(self.cores.iter().all(Core::is_drained), "everyone is seen off");
+        self.check_gone_down();
         for client in connected {
             let client = &self.clients[client];
             assert_eq!(client.closed, Some(CloseReason::Drain));
@@ -94,14 +117,20 @@ impl World {
             let spoke = client.asks.is_empty() && !client.many_rooms;
             assert!(heard || !spoke, "what was said before the end is heard");
         }
-        self.check_views();
+        self.check_views(true);
+    }
+
+    /// Every shard has seen everyone off and ended.
+    pub(super) fn check_gone_down(&self) {
+        assert!(self.is_done(), "everyone is seen off");
+        assert!(!self.clients.iter().any(Client::is_connected), "everyone is told");
     }
 
     /// `/rooms` tells what the oracle knows.
     fn check_lists(&mut self) {
         let Some(client) = self.any() else { return };
         let before = self.clients[client].seen.len();
-        self.clients[client].asks.push_back(Ask::Rooms);
+        self.ask(client, Ask::Rooms);
         self.rest();
         let answer = String::from_utf8_lossy(&self.clients[client].seen[before..]).into_owned();
         let mut rooms: Vec<_> = self.oracle.members().into_iter().collect();

@@ -1,35 +1,52 @@
-//! All shards and clients, the ways between them, and time.
+//! All shards and clients, the ways between them, time, and what goes wrong.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Rng;
-use super::client::{Client, Sockets};
+use super::client::{Ask, Client};
 use super::oracle::Oracle;
+use super::shard::{Shard, State};
 use crate::core::Core;
-use crate::model::{Allowance, CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
-use crate::proto::Wire;
+use crate::mesh::credit::Credit;
+use crate::mesh::{Address, Mail, Parcel, mesh};
+use crate::model::{Allowance, Limits, Moment, ShardId};
 
 const CLIENTS_MAX: usize = 24;
+/// Steps between two looks at what everyone has seen.
+const LOOK_EVERY: u32 = 64;
 
 pub(super) struct World {
     pub(super) rng: Rng,
     pub(super) now: Moment,
     pub(super) limits: Limits,
-    pub(super) cores: Vec<Core>,
-    /// Messages on their way, by sender and receiver.
-    pub(super) ways: HashMap<(ShardId, ShardId), VecDeque<ShardMsg>>,
+    /// Messages on their way from one shard to another before input is left unread.
+    pub(super) credit_max: u32,
+    pub(super) shards: Vec<Shard>,
+    addresses: Arc<[Address]>,
+    /// Parcels that are not yet in a mailbox, by sender and receiver.
+    pub(super) ways: HashMap<(ShardId, ShardId), VecDeque<Parcel>>,
+    /// Messages posted and not yet handled, by sender and receiver.
+    pub(super) in_flight: Vec<Vec<u32>>,
     pub(super) clients: Vec<Client>,
-    /// For each shard, whose connection is in which slot.
-    pub(super) by_slot: Vec<HashMap<Slot, usize>>,
+    /// Connections that lie in mailboxes.
+    pub(super) arriving: usize,
     pub(super) oracle: Oracle,
     pub(super) said: u64,
-    pub(super) draining: bool,
+    steps: u32,
+    /// Things go wrong.
+    pub(super) faulty: bool,
+    /// The server goes down in the middle of the game.
+    goes_down: bool,
+    /// Shards that have been told that the server goes down.
+    pub(super) told_to_drain: usize,
 }
 
 impl World {
     pub(super) fn new(mut rng: Rng, seed: u64) -> Self {
         let shards = *rng.pick(&[1, 2, 2, 3, 4, 8]);
+        let credit_max = *rng.pick(&[1, 1, 2, 3, 8, 4_096]);
         let limits = Limits {
             feed_bytes_max: *rng.pick(&[1_500, 4_000, 1 << 20]),
             message_chars_max: 80,
@@ -48,18 +65,33 @@ impl World {
             flush_sessions_max: *rng.pick(&[1, 256]),
             ..Limits::default()
         };
-        let core = |shard| Core::new(shard, shards, limits.clone(), seed);
-        let cores: Vec<Core> = ShardId::all(shards).map(core).collect();
+        let goes_down = rng.one_in(6);
+        Self { goes_down, ..Self::of(rng, seed, shards, credit_max, limits) }
+    }
+
+    /// A server of so many shards with such limits, that does not go down before its end.
+    pub(super) fn of(rng: Rng, seed: u64, shards: u16, credit_max: u32, limits: Limits) -> Self {
+        let (mailboxes, addresses) = mesh(shards);
+        let each = ShardId::all(shards).zip(mailboxes).map(|(id, mailbox)| {
+            let core = Core::new(id, shards, limits.clone(), seed);
+            Shard::new(core, mailbox, Credit::new(shards, credit_max))
+        });
         Self {
             rng,
             now: Moment(0),
-            cores,
+            shards: each.collect(),
+            credit_max,
+            addresses,
             ways: HashMap::new(),
+            in_flight: vec![vec![0; usize::from(shards)]; usize::from(shards)],
             clients: vec![],
-            by_slot: vec![HashMap::new(); usize::from(shards)],
+            arriving: 0,
             oracle: Oracle::default(),
             said: 0,
-            draining: false,
+            steps: 0,
+            faulty: true,
+            goes_down: false,
+            told_to_drain: 0,
             limits,
         }
     }
@@ -71,120 +103,106 @@ impl World {
 
     /// One random thing happens somewhere.
     pub(super) fn step(&mut self) {
-        let shard = self.rng.below(self.cores.len());
+        self.steps += 1;
+        let shard = self.rng.below(self.shards.len());
         match self.rng.below(100) {
-            0..5 => self.open(shard),
-            5..40 => self.ask(),
-            40..60 => self.deliver(),
-            60..80 => self.flush(shard),
-            80..90 => self.read(),
-            90..93 => self.tick(shard),
-            93..95 => self.stall(),
-            95 => self.relieve(shard),
-            96 => self.vanish(),
-            97 => self.fail(),
-            _ => self.serve(),
+            0..4 => self.arrive(shard),
+            4..30 => self.wish(),
+            30..90 => self.work(shard),
+            90..92 => self.pass_time(),
+            92..94 => self.stall(),
+            94 => self.vanish(),
+            95 => self.learn_of_vanished(),
+            96 => self.fail(),
+            97 | 98 => self.pause(shard),
+            _ => self.go_down_further(),
         }
-        self.after_step();
+        if self.steps.is_multiple_of(LOOK_EVERY) {
+            self.check_views(false);
+        }
     }
 
-    pub(super) fn after_step(&mut self) {
-        for shard in 0..self.cores.len() {
-            for entry in self.cores[shard].poll_journal() {
-                self.oracle.learn(entry);
-            }
-            let from = ShardId(shard as u16);
-            let destinations: Vec<ShardId> = self.cores[shard].destinations().collect();
-            for to in destinations {
-                let parcel = self.cores[shard].poll_parcel(to).expect("a destination has mail");
-                self.ways.entry((from, to)).or_default().extend(parcel);
-            }
-            while let Some((slot, reason)) = self.cores[shard].poll_closed() {
-                let client = self.by_slot[shard].remove(&slot).expect("one end for each session");
-                self.clients[client].closed = Some(reason);
-            }
-            while let Some(slot) = self.cores[shard].poll_resumed() {
-                if let Some(&client) = self.by_slot[shard].get(&slot) {
-                    self.clients[client].waiting = false;
-                }
-            }
+    /// Something goes on of what has begun: `shard` has its turn, or a parcel arrives, or somebody
+    /// reads.
+    pub(super) fn work(&mut self, shard: usize) {
+        match self.rng.below(12) {
+            0..7 => drop(self.give_turn(shard)),
+            7..10 => self.deliver(),
+            _ => self.read(),
+        }
+    }
+
+    /// What `shard` has done is looked at.
+    pub(super) fn after_turn(&mut self, shard: usize) {
+        for entry in self.shards[shard].core.poll_journal() {
+            self.oracle.learn(entry);
         }
         self.check_names();
-        self.check_feeds();
-        self.check_account();
+        self.check_feeds(shard);
+        self.check_account(shard);
     }
 
-    fn open(&mut self, shard: usize) {
-        if self.by_slot.iter().map(HashMap::len).sum::<usize>() < CLIENTS_MAX && !self.draining {
-            let slot = self.cores[shard].handle_open(Wire::Line, self.rng.below(4) == 0, self.now);
-            let session = self.cores[shard].sessions().id(slot);
-            let known = self.by_slot[shard].insert(slot, self.clients.len());
-            assert!(known.is_none(), "a slot is used again only when it is free");
-            self.clients.push(Client::new(session, &mut self.rng));
+    /// A connection is placed on `shard`.
+    pub(super) fn arrive(&mut self, shard: usize) {
+        let open = self.shards.iter().map(|shard| shard.by_slot.len()).sum::<usize>();
+        if open + self.arriving < CLIENTS_MAX && self.told_to_drain == 0 {
+            self.arriving += 1;
+            self.addresses[shard].send(Mail::Connections(vec![]));
         }
     }
 
     /// A random client that is connected.
     pub(super) fn any(&mut self) -> Option<usize> {
-        let connected: Vec<usize> =
-            (0..self.clients.len()).filter(|&c| self.clients[c].is_connected()).collect();
-        (!connected.is_empty()).then(|| *self.rng.pick(&connected))
+        self.any_that(Client::is_connected)
     }
 
-    fn ask(&mut self) {
+    fn any_that(&mut self, may_be: impl Fn(&Client) -> bool) -> Option<usize> {
+        let all = (0..self.clients.len()).filter(|&client| may_be(&self.clients[client]));
+        let all: Vec<usize> = all.collect();
+        (!all.is_empty()).then(|| *self.rng.pick(&all))
+    }
+
+    /// Somebody wants something, or much at once.
+    fn wish(&mut self) {
         let Some(client) = self.any() else { return };
-        self.said += 1;
-        let ask = self.clients[client].wish(&mut self.rng, self.said);
-        self.clients[client].asks.push_back(ask);
-        self.serve_client(client);
-    }
-
-    fn serve(&mut self) {
-        if let Some(client) = self.any() {
-            self.serve_client(client);
+        let count = if self.rng.one_in(16) { self.rng.below(24) } else { 1 };
+        for _ in 0..count {
+            self.said += 1;
+            let ask = self.clients[client].wish(&mut self.rng, self.said);
+            self.ask(client, ask);
         }
     }
 
-    /// Has the shard handle what `client` wants, as far as it may.
-    pub(super) fn serve_client(&mut self, client: usize) {
-        let session = self.clients[client].session;
-        let core = &mut self.cores[session.shard.index()];
-        while !core.is_pressed() && !self.clients[client].waiting {
-            if !core.may_read(session.slot) {
-                self.clients[client].waiting = true;
-                return;
-            }
-            let Some(ask) = self.clients[client].asks.pop_front() else { return };
-            match ask.command() {
-                Some(command) => core.handle_command(session.slot, command, self.now),
-                None => core.handle_end_of_input(session.slot, self.now),
-            }
-        }
+    pub(super) fn ask(&mut self, client: usize, ask: Ask) {
+        let client = &mut self.clients[client];
+        client.asks.push_back(ask);
+        client.readable = true;
+        self.shards[client.session.shard.index()].events = true;
     }
 
-    /// The next message on some way arrives, or several.
-    pub(super) fn deliver(&mut self) {
-        let mut ways: Vec<_> =
-            self.ways.iter().filter(|(_, way)| !way.is_empty()).map(|(&pair, _)| pair).collect();
+    /// The next parcel on some way arrives, or several.
+    fn deliver(&mut self) {
+        let ways = self.ways.iter().filter(|(_, way)| !way.is_empty());
+        let mut ways: Vec<(ShardId, ShardId)> = ways.map(|(&way, _)| way).collect();
         if ways.is_empty() {
             return;
         }
         // The map's order must not decide.
         ways.sort_unstable();
-        let (from, to) = *self.rng.pick(&ways);
+        let way = *self.rng.pick(&ways);
         for _ in 0..=self.rng.below(4) {
-            if self.cores[to.index()].is_pressed() {
-                return;
-            }
-            let way = self.ways.get_mut(&(from, to)).expect("a way");
-            let Some(message) = way.pop_front() else { return };
-            self.cores[to.index()].handle_message(from, message, self.now);
+            self.deliver_next(way);
         }
     }
 
-    pub(super) fn flush(&mut self, shard: usize) {
-        let mut sockets = Sockets { clients: &mut self.clients, by_slot: &self.by_slot[shard] };
-        self.cores[shard].flush(&mut sockets, self.now);
+    /// Puts the next parcel from one shard into the mailbox of another. Whether there was one.
+    pub(super) fn deliver_next(&mut self, (from, to): (ShardId, ShardId)) -> bool {
+        let next = self.ways.get_mut(&(from, to)).and_then(VecDeque::pop_front);
+        let is_some = next.is_some();
+        if let Some(parcel) = next {
+            self.addresses[to.index()].send(Mail::Parcel(parcel));
+        }
+        is_some
     }
 
     fn read(&mut self) {
@@ -196,33 +214,20 @@ impl World {
         }
     }
 
-    pub(super) fn read_client(&mut self, client: usize, max: usize) {
-        if self.clients[client].read(max) && self.clients[client].is_connected() {
-            let session = self.clients[client].session;
-            self.cores[session.shard.index()].handle_writable(session.slot);
+    /// `client` reads. Whether there was something to read.
+    pub(super) fn read_client(&mut self, client: usize, max: usize) -> bool {
+        let client = &mut self.clients[client];
+        let before = client.seen.len();
+        if client.read(max) {
+            client.writable = true;
+            self.shards[client.session.shard.index()].events = true;
         }
+        client.seen.len() > before
     }
 
-    fn tick(&mut self, shard: usize) {
+    fn pass_time(&mut self) {
         let millis = [1, 20, 500, 3_000][self.rng.below(4)];
         self.now = self.now.after(Duration::from_millis(millis));
-        self.tick_core(shard);
-    }
-
-    /// Tells a shard the time. Whom that ends had not read everything in time.
-    pub(super) fn tick_core(&mut self, shard: usize) {
-        self.cores[shard].handle_tick(self.now);
-        self.cut_whom(|world| world.after_step());
-    }
-
-    /// Whoever is closed in `after` had not read everything.
-    fn cut_whom(&mut self, after: impl FnOnce(&mut Self)) {
-        let open = (0..self.clients.len()).filter(|&c| self.clients[c].closed.is_none());
-        let open: Vec<usize> = open.collect();
-        after(self);
-        for client in open {
-            self.clients[client].cut = self.clients[client].closed.is_some();
-        }
     }
 
     fn stall(&mut self) {
@@ -232,14 +237,12 @@ impl World {
         }
     }
 
-    /// Memory is short.
-    fn relieve(&mut self, shard: usize) {
-        let bytes = [1, 1_000, usize::MAX][self.rng.below(3)];
-        self.cores[shard].relieve(bytes, self.now);
-        self.cut_whom(|world| world.after_step());
+    /// `shard` is held up, for a moment or for long.
+    fn pause(&mut self, shard: usize) {
+        self.shards[shard].paused = *self.rng.pick(&[1, 5, 40]);
     }
 
-    /// A connection breaks; its shard learns of it now, or when it next writes.
+    /// A connection breaks; the kernel learns of it now, or later.
     fn vanish(&mut self) {
         let Some(client) = self.any() else { return };
         self.clients[client].vanished = true;
@@ -248,22 +251,49 @@ impl World {
         }
     }
 
-    /// What a client asked for fails midway. Who is not told of it has not seen all there was.
-    fn fail(&mut self) {
-        let Some(client) = self.any() else { return };
-        let session = self.clients[client].session;
-        self.cores[session.shard.index()].handle_failure(session.slot, self.now);
-        self.after_step();
-        self.clients[client].cut = self.clients[client].closed.is_some();
+    fn learn_of_vanished(&mut self) {
+        if let Some(client) = self.any_that(|client| client.vanished && !client.is_known_gone) {
+            self.tell_vanished(client);
+        }
     }
 
     pub(super) fn tell_vanished(&mut self, client: usize) {
-        let session = self.clients[client].session;
-        let shard = session.shard.index();
-        if self.by_slot[shard].get(&session.slot) == Some(&client) {
-            self.by_slot[shard].remove(&session.slot);
-            self.cores[shard].handle_close(session.slot, CloseReason::HangUp, self.now);
+        let client = &mut self.clients[client];
+        client.is_known_gone = true;
+        client.readable = true;
+        self.shards[client.session.shard.index()].events = true;
+    }
+
+    /// What a client has asked for will fail midway. Who is not told has not seen all there was.
+    fn fail(&mut self) {
+        let Some(client) = self.any() else { return };
+        let client = &mut self.clients[client];
+        client.fails = true;
+        client.readable = true;
+        self.shards[client.session.shard.index()].events = true;
+    }
+
+    /// The server begins to go down, if it is to, or tells the next shard that it does.
+    fn go_down_further(&mut self) {
+        if self.goes_down {
+            self.tell_to_drain();
         }
+    }
+
+    /// Tells the next shard that the server goes down.
+    pub(super) fn tell_to_drain(&mut self) {
+        if let Some(address) = self.addresses.get(self.told_to_drain) {
+            address.send(Mail::Drain);
+            self.told_to_drain += 1;
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.told_to_drain > 0
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.shards.iter().all(|shard| shard.state == State::Done)
     }
 
     /// A number that depends on everything that everyone has seen.
