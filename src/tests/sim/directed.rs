@@ -105,8 +105,8 @@ fn f29_what_waits_for_a_shard_that_pauses_is_bounded_by_credit() {
         for client in others(&world, paused).into_iter().cycle().take(1_200) {
             say(&mut world, client);
         }
-        // A shard has used its credit up, and its clients say as much as a turn takes; to that comes
-        // what the home is sent by each other shard, which has its own credit and turn.
+        // A shard uses its credit up, and then what its clients say in a turn. To that comes what
+        // the home is sent by the others, each of which has its own credit and turn.
         let each = credit_max + (CLIENTS * COMMANDS_PER_READ_MAX) as u32;
         let bound = each * (u32::from(SHARDS) - 1);
         for _ in 0..STEPS {
@@ -123,8 +123,24 @@ fn f29_what_waits_for_a_shard_that_pauses_is_bounded_by_credit() {
     }
 }
 
-/// The longest chain of messages between shards that one command sets off: out of one room, not into
-/// another whose home has enough of them, and into the lobby.
+#[test]
+fn f37_a_list_ends_in_time_without_a_shard_that_pauses() {
+    for seed in 0..SEEDS {
+        let mut world = world(seed, 8, Limits::default());
+        let paused = world.rng.below(world.shards.len());
+        world.shards[paused].paused = u32::MAX;
+        let client = others(&world, paused)[0];
+        world.ask(client, Ask::Rooms);
+        // Nobody but the shard itself has a deadline.
+        world.rest();
+        let seen = String::from_utf8_lossy(&world.clients[client].seen);
+        assert!(seen.contains("(incomplete: 1 shards "), "seed {seed}: {seen}");
+        world.come_to_rest();
+    }
+}
+
+/// The longest chain of messages between shards that one command sets off: out of one room, not
+/// into another whose home has enough of them, and into the lobby.
 #[test]
 fn f34_going_down_waits_for_who_is_refused_a_room() {
     let lobby = home_of(&Name::new("main").expect("a name").key(), SHARDS).index();
@@ -138,7 +154,9 @@ fn f34_going_down_waits_for_who_is_refused_a_room() {
         world.ask(other[0], Ask::Switch(room_of(full)));
         world.rest();
         world.ask(client, Ask::Switch(rooms_of(full).nth(1).expect("one of many")));
-        (0..rounds).for_each(|_| drop(world.go_on()));
+        for _ in 0..rounds {
+            world.go_on();
+        }
         (0..SHARDS).for_each(|_| world.tell_to_drain());
         world.rest();
         world.check_gone_down();

@@ -126,7 +126,9 @@ impl World {
     /// reads.
     pub(super) fn work(&mut self, shard: usize) {
         match self.rng.below(12) {
-            0..7 => drop(self.give_turn(shard)),
+            0..7 => {
+                self.give_turn(shard);
+            }
             7..10 => self.deliver(),
             _ => self.read(),
         }
