@@ -12,7 +12,7 @@ const TLS: &str = "hubbub-tls";
 /// Sockets to be used instead of those that flags ask for.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// The one that is named [`TLS`].
+    /// The one that is named `hubbub-tls`.
     pub tls: Option<TcpListener>,
     /// The other one.
     pub plain: Option<TcpListener>,
