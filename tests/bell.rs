@@ -86,6 +86,15 @@ impl Wake for Woken {
     }
 }
 
+/// Producers who each send once.
+fn producers(mailbox: &Arc<Mailbox>) -> Vec<thread::JoinHandle<()>> {
+    let producer = |_| {
+        let mailbox = Arc::clone(mailbox);
+        thread::spawn(move || mailbox.send())
+    };
+    (0..PRODUCERS).map(producer).collect()
+}
+
 /// A shard takes what has arrived and falls asleep while producers send. `looks_again` is what it
 /// sees of its mailbox, given how much it has taken, before it falls asleep.
 fn model(looks_again: fn(&Mailbox, usize) -> bool) {
@@ -93,12 +102,7 @@ fn model(looks_again: fn(&Mailbox, usize) -> bool) {
     builder.preemption_bound = Some(3);
     builder.check(move || {
         let (mailbox, woken) = (Arc::new(Mailbox::default()), StdArc::new(Woken::default()));
-        let producers: Vec<_> = (0..PRODUCERS)
-            .map(|_| {
-                let mailbox = Arc::clone(&mailbox);
-                thread::spawn(move || mailbox.send())
-            })
-            .collect();
+        let producers = producers(&mailbox);
         let taken = mailbox.arrived();
         let waker = Waker::from(StdArc::clone(&woken));
         let asleep = mailbox.bell.fall_asleep(&waker, || looks_again(&mailbox, taken));
@@ -134,12 +138,7 @@ fn second_sleep(again: fn(&Mailbox, &Waker, usize) -> bool) {
     builder.check(move || {
         let (mailbox, woken) = (Arc::new(Mailbox::default()), StdArc::new(Woken::default()));
         let waker = Waker::from(StdArc::clone(&woken));
-        let producers: Vec<_> = (0..PRODUCERS)
-            .map(|_| {
-                let mailbox = Arc::clone(&mailbox);
-                thread::spawn(move || mailbox.send())
-            })
-            .collect();
+        let producers = producers(&mailbox);
         let taken = mailbox.arrived();
         let _ = mailbox.bell.fall_asleep(&waker, || mailbox.arrived() == taken);
         mailbox.bell.wake_up();
