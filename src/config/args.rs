@@ -207,6 +207,10 @@ impl Args {
         self.vanish_seconds = since_start.vanish_seconds;
         self.admin = since_start.admin;
         self.tls_listen = since_start.tls_listen;
+        if self.tls_listen.is_none() {
+            // Files for a port that only the next start opens.
+            (self.tls_cert, self.tls_key) = (None, None);
+        }
         self.log_format = since_start.log_format;
         self.mask_addresses = since_start.mask_addresses;
     }
