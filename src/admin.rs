@@ -27,7 +27,7 @@ use rustix::process::setpriority_process;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 use tracing::warn;
 
@@ -116,7 +116,7 @@ async fn serve(listener: TcpListener, facts: Arc<Facts>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let office = Arc::new(Office { facts, recent: Mutex::default() });
     let mut samples = interval(recent::SAMPLE_EVERY);
-    let mut visits: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS_MAX);
+    let mut visits: VecDeque<JoinHandle<_>> = VecDeque::with_capacity(CONNECTIONS_MAX);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -130,11 +130,15 @@ async fn serve(listener: TcpListener, facts: Arc<Facts>) -> io::Result<()> {
             continue;
         };
         visits.retain(|visit| !visit.is_finished());
-        if visits.len() == CONNECTIONS_MAX {
-            visits.pop_front().iter().for_each(AbortHandle::abort);
+        if visits.len() == CONNECTIONS_MAX
+            && let Some(oldest) = visits.pop_front()
+        {
+            oldest.abort();
+            // Its descriptor is held until it has noticed.
+            let _ = oldest.await;
         }
         let visit = timeout(VISIT_MAX, visit(stream, Arc::clone(&office)));
-        visits.push_back(tokio::spawn(visit).abort_handle());
+        visits.push_back(tokio::spawn(visit));
     }
 }
 
