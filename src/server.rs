@@ -20,7 +20,7 @@ use crate::board::Board;
 use crate::config::Config;
 use crate::core::placement::least_loaded;
 use crate::logging::LostLines;
-use crate::mesh::{Address, Mail, mesh};
+use crate::mesh::{Address, Mail, Newcomer, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
 use crate::net::{
@@ -287,15 +287,19 @@ impl Server {
                 }
                 (Ok(ticket), _) => {
                     let shard = self.place(ticket);
-                    let socket = Socket::Plain(arrival.stream);
-                    batches[shard.index()].push((socket, ticket, arrival.from));
+                    batches[shard.index()].push(Newcomer {
+                        socket: Socket::Plain(arrival.stream),
+                        ticket,
+                        from: arrival.from,
+                        wire: Wire::Line,
+                    });
                 }
                 (Err(reason), _) => self.turn_away(arrival, reason),
             }
         }
         for (address, batch) in self.addresses.iter().zip(batches) {
             if !batch.is_empty() {
-                address.send(Mail::Connections(batch));
+                address.send(Mail::Newcomers(batch));
             }
         }
     }
@@ -306,8 +310,8 @@ impl Server {
         match outcome {
             Ok(socket) => {
                 let shard = self.place(ticket);
-                let arrivals = vec![(socket, ticket, from)];
-                self.addresses[shard.index()].send(Mail::Connections(arrivals));
+                let newcomer = Newcomer { socket, ticket, from, wire: Wire::Line };
+                self.addresses[shard.index()].send(Mail::Newcomers(vec![newcomer]));
             }
             Err(reason) => self.count_away(from, reason),
         }

@@ -10,7 +10,6 @@ mod post;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,12 +24,10 @@ use crate::board::Sheet;
 use crate::core::Core;
 use crate::core::sink::Sink;
 use crate::mesh::credit::Credit;
-use crate::mesh::{Address, Mail, Mailbox, Parcel};
+use crate::mesh::{Address, Mail, Mailbox, Newcomer, Parcel};
 use crate::metrics::{MeshCounters, Snapshot, Stock, TurnTimes};
-use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot, Ticket};
+use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
 use crate::net::{Connections, Loads, Received};
-use crate::proto::Wire;
-use crate::socket::Socket;
 use crate::watchdog::Pulse;
 use account::Account;
 pub use account::is_short;
@@ -216,9 +213,9 @@ impl Shard {
                     self.core.begin_batch();
                     self.inbox.push_back((from, messages.into_iter()));
                 }
-                Some(Mail::Connections(arrivals)) => {
-                    budget = budget.saturating_sub(arrivals.len());
-                    arrivals.into_iter().for_each(|arrival| self.open(arrival, now));
+                Some(Mail::Newcomers(newcomers)) => {
+                    budget = budget.saturating_sub(newcomers.len());
+                    newcomers.into_iter().for_each(|newcomer| self.open(newcomer, now));
                 }
                 Some(Mail::Limits(limits)) => self.change_limits(*limits, now),
                 Some(Mail::Drain) => {
@@ -236,14 +233,14 @@ impl Shard {
         self.core.change_limits(limits, now);
     }
 
-    fn open(&mut self, arrival: (Socket, Ticket, SocketAddr), now: Moment) {
+    fn open(&mut self, newcomer: Newcomer, now: Moment) {
+        let Newcomer { socket, ticket, from, wire } = newcomer;
         if self.draining {
-            self.connections.decline(arrival);
+            self.connections.decline(socket, ticket);
             return;
         }
-        let wire = Wire::Line;
-        let slot = self.core.handle_open(wire, arrival.1.is_exempt(), now);
-        if let Err(error) = self.connections.insert(slot, arrival, wire) {
+        let slot = self.core.handle_open(wire, ticket.is_exempt(), now);
+        if let Err(error) = self.connections.insert(slot, socket, (ticket, from), wire) {
             warn!(shard = %self.id, %error, "cannot watch a new connection, closing it");
             self.core.handle_close(slot, CloseReason::HangUp, now);
         }

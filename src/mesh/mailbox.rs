@@ -8,6 +8,7 @@ use super::sync::{Receiver, Sender, unbounded};
 use crate::mesh::bell::Bell;
 use crate::mesh::credit::Slip;
 use crate::model::{Limits, ShardId, ShardMsg, Ticket};
+use crate::proto::Wire;
 use crate::socket::Socket;
 
 /// All that one shard has for another at the end of a turn.
@@ -21,14 +22,26 @@ pub struct Parcel {
     pub messages: Vec<ShardMsg>,
 }
 
+/// A connection that has been let in, and not yet been given a session.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// The connection.
+    pub socket: Socket,
+    /// What it is counted under.
+    pub ticket: Ticket,
+    /// Where it comes from.
+    pub from: SocketAddr,
+    /// What is spoken on it.
+    pub wire: Wire,
+}
+
 /// What a mailbox can hold.
 #[derive(Debug)]
 pub enum Mail {
     /// From another shard.
     Parcel(Parcel),
-    /// From the acceptor: connections that have been placed on this shard, and where they come
-    /// from.
-    Connections(Vec<(Socket, Ticket, SocketAddr)>),
+    /// From the acceptor: connections that have been placed on this shard.
+    Newcomers(Vec<Newcomer>),
     /// From the server: other limits hold from now on.
     Limits(Box<Limits>),
     /// From the server: it goes down.

@@ -8,7 +8,7 @@ pub mod bell;
 pub mod credit;
 mod mailbox;
 
-pub use mailbox::{Address, Mail, Mailbox, Parcel, mesh};
+pub use mailbox::{Address, Mail, Mailbox, Newcomer, Parcel, mesh};
 
 /// What bells and mailboxes are made of; those of the models in tests are loom's and shuttle's.
 mod sync {

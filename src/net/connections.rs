@@ -120,7 +120,8 @@ impl Connections {
     pub fn insert(
         &mut self,
         slot: Slot,
-        (mut socket, ticket, from): (Socket, Ticket, SocketAddr),
+        mut socket: Socket,
+        (ticket, from): (Ticket, SocketAddr),
         wire: Wire,
     ) -> io::Result<()> {
         let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
@@ -152,7 +153,7 @@ impl Connections {
     }
 
     /// Drops a connection that was placed here and cannot be served.
-    pub fn decline(&mut self, (socket, ticket, _): (Socket, Ticket, SocketAddr)) {
+    pub fn decline(&mut self, socket: Socket, ticket: Ticket) {
         drop(socket);
         self.loads.went(self.shard, ticket);
     }

@@ -193,7 +193,7 @@ impl World {
                     it.core.begin_batch();
                     it.inbox.push_back((from, messages.into_iter()));
                 }
-                Some(Mail::Connections(_)) => {
+                Some(Mail::Newcomers(_)) => {
                     budget -= 1;
                     self.open(shard);
                 }

@@ -149,7 +149,7 @@ impl World {
         let open = self.shards.iter().map(|shard| shard.by_slot.len()).sum::<usize>();
         if open + self.arriving < CLIENTS_MAX && self.told_to_drain == 0 {
             self.arriving += 1;
-            self.addresses[shard].send(Mail::Connections(vec![]));
+            self.addresses[shard].send(Mail::Newcomers(vec![]));
         }
     }
 
