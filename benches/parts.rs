@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use hubbub::model::{Command, Event, Limits, Name, ShardId};
+use hubbub::model::{Command, Event, Limits, Name, ShardId, Stamp};
 use hubbub::proto::Wire;
 
 use chat::{Chat, NullSink};
@@ -79,7 +79,7 @@ fn render(criterion: &mut Criterion) {
     criterion.bench_function("render a message", |bencher| {
         bencher.iter(|| {
             bytes.clear();
-            Wire::Line.render_event(&room, black_box(&event), &mut bytes);
+            Wire::Line.render_event(&room, Stamp::default(), black_box(&event), &mut bytes);
             black_box(&bytes);
         });
     });

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use core_affinity::CoreId;
 use tokio::runtime;
@@ -22,7 +22,7 @@ use crate::core::placement::least_loaded;
 use crate::logging::LostLines;
 use crate::mesh::{Address, Mail, Newcomer, mesh};
 use crate::metrics::Snapshot;
-use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
+use crate::model::{CloseReason, Moment, Origin, Reply, ShardId, Ticket};
 use crate::net::{
     Acceptor, Admission, Arrival, Handshakes, Loads, Port, Proxies, Settled, Shown, refuse,
 };
@@ -121,7 +121,7 @@ impl Server {
         let board = Board::new(config.shards);
         board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         let (say_farewell, farewells) = mpsc::unbounded_channel();
-        let (seed, started) = (seed(), Instant::now());
+        let (origin, started) = (origin(), Instant::now());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
         for ((id, mailbox), core) in shards {
             let parts = Parts {
@@ -133,7 +133,7 @@ impl Server {
                 loads: loads.clone(),
                 pulse: watchdog.pulse(id),
                 sheet: board.sheet(id),
-                seed,
+                origin,
                 started,
             };
             let say_farewell = say_farewell.clone();
@@ -434,6 +434,8 @@ fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
 }
 
 /// Something that is different at every start.
-fn seed() -> u64 {
-    ahash::RandomState::new().hash_one(std::process::id())
+fn origin() -> Origin {
+    let seed = ahash::RandomState::new().hash_one(std::process::id());
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Origin { seed, unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX) }
 }

@@ -26,7 +26,7 @@ use crate::core::sink::Sink;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Address, Mail, Mailbox, Newcomer, Parcel};
 use crate::metrics::{MeshCounters, Snapshot, Stock, TurnTimes};
-use crate::model::{CloseReason, Limits, Moment, ShardId, ShardMsg, Slot};
+use crate::model::{CloseReason, Limits, Moment, Origin, ShardId, ShardMsg, Slot};
 use crate::net::{Connections, Loads, Received};
 use crate::watchdog::Pulse;
 use account::Account;
@@ -87,8 +87,8 @@ pub struct Parts {
     pub pulse: Pulse,
     /// Where it puts up its counters.
     pub sheet: Sheet,
-    /// Decides the order of guests' names; the same for all shards.
-    pub seed: u64,
+    /// The same for all shards.
+    pub origin: Origin,
     /// When time began; the same for all shards.
     pub started: Instant,
 }
@@ -108,13 +108,13 @@ impl Shard {
             loads,
             pulse,
             sheet,
-            seed,
+            origin,
             started,
         } = parts;
         let shards = u16::try_from(addresses.len()).expect("as many addresses as shards");
         Ok(Self {
             id,
-            core: Core::new(id, shards, limits.clone(), seed),
+            core: Core::new(id, shards, limits.clone(), origin),
             account: Account::new(id, limits.memory_bytes_max, loads.clone()),
             connections: Connections::new(id, limits, loads, mask_addresses)?,
             mailbox,
@@ -146,6 +146,7 @@ impl Shard {
             let now = Moment::default().after(began - self.started);
             self.turns += 1;
             self.pulse.begin_turn(self.turns);
+            self.core.begin_turn(now);
             self.take_mail(now);
             self.serve_clients(now)?;
             #[cfg(feature = "fault-injection")]

@@ -94,7 +94,7 @@ use hubbub::core::Core;
 use hubbub::core::placement::home_of;
 use hubbub::core::sink::Sink;
 use hubbub::mesh::credit::Credit;
-use hubbub::model::{Command, Limits, Moment, Name, ShardId, ShardMsg, Slot};
+use hubbub::model::{Command, Limits, Moment, Name, Origin, ShardId, ShardMsg, Slot};
 use hubbub::proto::Wire;
 use hubbub::shard::post;
 use mailbox::{Address, Mail, Mailbox, Parcel, mesh as mailboxes};
@@ -323,7 +323,7 @@ fn chat(manner: Manner) {
     let shards = ShardId::all(SHARDS).zip(mailboxes).map(|(id, mailbox)| {
         let mut shard = Shard {
             id,
-            core: Core::new(id, SHARDS, Limits::default(), 1),
+            core: Core::new(id, SHARDS, Limits::default(), Origin::default()),
             clients: Clients(BTreeMap::new()),
             mailbox,
             addresses: Arc::clone(&addresses),

@@ -9,7 +9,7 @@ use hubbub::board::Board;
 use hubbub::mesh::credit::Slip;
 use hubbub::mesh::{Mail, Parcel, mesh};
 use hubbub::metrics::Snapshot;
-use hubbub::model::{Command, Event, Limits, Name, ShardId, ShardMsg, Slot};
+use hubbub::model::{Command, Event, Limits, Name, ShardId, ShardMsg, Slot, Stamp};
 use hubbub::proto::Wire;
 
 use crate::chat::{Chat, NullSink};
@@ -217,6 +217,6 @@ pub(crate) fn speak(chat: &mut Chat, member: (ShardId, Slot)) {
 fn parcel() -> Mail {
     let name = |text| Name::new(text).expect("a valid name");
     let event = Event::Said { author: &name("AmberOtter"), text: SAID }.share();
-    let message = ShardMsg::RoomEvent { room: name("main").key(), seq: 1, event };
+    let message = ShardMsg::RoomEvent { room: name("main").key(), stamp: Stamp { seq: 1, time: 0 }, event };
     Mail::Parcel(Parcel { from: ShardId(0), slip: Slip::default(), messages: vec![message] })
 }

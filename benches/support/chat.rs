@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hubbub::core::Core;
 use hubbub::core::sink::Sink;
-use hubbub::model::{Command, Limits, Moment, ShardId, Slot};
+use hubbub::model::{Command, Limits, Moment, Origin, ShardId, Slot};
 use hubbub::proto::Wire;
 
 /// Decides the order of guests' names; any number would do, but always the same one.
@@ -37,7 +37,7 @@ impl Sink for NullSink {
 impl Chat {
     /// Without sessions.
     pub(crate) fn new(shards: u16, limits: &Limits) -> Self {
-        let core = |shard| Core::new(shard, shards, limits.clone(), SEED);
+        let core = |shard| Core::new(shard, shards, limits.clone(), Origin { seed: SEED, unix_ms: 0 });
         Self { cores: ShardId::all(shards).map(core).collect(), now: Moment::default() }
     }
 

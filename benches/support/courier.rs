@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use core_affinity::CoreId;
 use hubbub::mesh::credit::Slip;
 use hubbub::mesh::{Address, Mail, Mailbox, Parcel, mesh};
-use hubbub::model::{Event, Name, ShardId, ShardMsg};
+use hubbub::model::{Event, Name, ShardId, ShardMsg, Stamp};
 use tokio::runtime;
 
 const TEXT: &str = "The quick brown fox jumps over the lazy dog, and the dog says nothing at all.";
@@ -111,7 +111,7 @@ impl Courier {
         let mut messages = vec![];
         for seq in self.sent..self.sent + self.batch {
             let event = Event::Said { author: &author, text: TEXT }.share();
-            messages.push(ShardMsg::RoomEvent { room: room.clone(), seq, event });
+            messages.push(ShardMsg::RoomEvent { room: room.clone(), stamp: Stamp { seq, time: 0 }, event });
         }
         self.sent += self.batch;
         let parcel = Parcel { from: ShardId(0), slip: Slip::default(), messages };

@@ -10,7 +10,8 @@ use crate::core::room::RoomIndex;
 use crate::core::session::{Gate, Request};
 use crate::core::timers::Timer;
 use crate::model::{
-    CloseReason, Command, Event, Key, Moment, Name, Reply, SessionId, ShardId, ShardMsg, Slot,
+    CloseReason, Command, Ending, Event, Key, Moment, Name, Reply, SessionId, ShardId, ShardMsg,
+    Since, Slot,
 };
 
 impl Core {
@@ -37,9 +38,13 @@ impl Core {
             Command::Help => self.reply(slot, &Reply::Help),
             Command::Rename(name) => self.rename(slot, name, now),
             Command::Rooms => self.list_rooms(slot, now),
-            Command::Users => self.list_users(slot, now),
+            Command::Users => self.list_users(slot, self.sessions[slot].current_room(), now),
+            Command::UsersOf(room) => {
+                let room = self.room_of(slot, room);
+                self.list_users(slot, room, now);
+            }
             Command::Switch(room) => self.switch(slot, room, now),
-            Command::Enter(room) => self.enter_another(slot, room, now),
+            Command::Enter { room, since } => self.enter_another(slot, room, since, now),
             Command::Leave(room) => match self.room_of(slot, room) {
                 Some(room) => {
                     self.close_gate(slot, Request::Leave);
@@ -47,7 +52,16 @@ impl Core {
                 }
                 None => self.reply(slot, &Reply::NotInRoom),
             },
-            Command::Quit => self.begin_close(slot, CloseReason::Quit, now),
+            Command::Quit => self.begin_close(slot, CloseReason::Quit.into(), now),
+            Command::Malformed => self.reply(slot, &Reply::Malformed),
+            Command::Ping(payload) => self.reply(slot, &Reply::Pong(payload)),
+            Command::Pong => self.sessions[slot].asked = false,
+            Command::Close(word) => {
+                self.begin_close(slot, Ending { reason: CloseReason::Quit, word }, now);
+            }
+            Command::BadFrame(word) => {
+                self.begin_close(slot, Ending { reason: CloseReason::BadFrame, word }, now);
+            }
             Command::Unknown(word) => self.reply(slot, &Reply::Unknown(word)),
             Command::TooLong => {
                 let max = self.limits.message_chars_max;
@@ -56,7 +70,7 @@ impl Core {
             Command::NotUtf8 { last_strike } => {
                 self.reply(slot, &Reply::NotUtf8);
                 if last_strike {
-                    self.begin_close(slot, CloseReason::BadInput, now);
+                    self.begin_close(slot, CloseReason::BadInput.into(), now);
                 }
             }
         }
@@ -64,7 +78,7 @@ impl Core {
 
     /// The client of the session in `slot`, for which [`Core::may_read`] holds, will send no more.
     pub fn handle_end_of_input(&mut self, slot: Slot, now: Moment) {
-        self.begin_close(slot, CloseReason::EndOfInput, now);
+        self.begin_close(slot, CloseReason::EndOfInput.into(), now);
     }
 
     /// Something that the session in `slot` asked for has failed midway: it ends. It is told so if
@@ -74,7 +88,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         if matches!(session.gate, Gate::Open) {
             self.reply(slot, &Reply::Internal);
-            self.begin_close(slot, reason, now);
+            self.begin_close(slot, reason.into(), now);
         } else {
             self.end(slot, reason, now);
         }
@@ -133,13 +147,13 @@ impl Core {
         }
     }
 
-    fn enter_another(&mut self, slot: Slot, text: &str, now: Moment) {
+    fn enter_another(&mut self, slot: Slot, text: &str, since: Since, now: Moment) {
         let max = self.limits.session_rooms_max;
         let Some(name) = self.room_to_enter(slot, text) else { return };
         if self.sessions[slot].rooms.len() >= max {
             self.reply(slot, &Reply::TooManyRooms { max });
         } else {
-            self.enter(slot, name, now);
+            self.enter_since(slot, name, since, now);
         }
     }
 
@@ -159,11 +173,17 @@ impl Core {
 
     /// Asks the home of `room` to let the session in `slot` in.
     pub(super) fn enter(&mut self, slot: Slot, room: Name, now: Moment) {
+        self.enter_since(slot, room, Since::ALL, now);
+    }
+
+    /// The same for a session that knows what was said there up to `since`.
+    fn enter_since(&mut self, slot: Slot, room: Name, since: Since, now: Moment) {
         self.close_gate(slot, Request::Enter);
         let (session, who) = (self.sessions.id(slot), self.sessions[slot].name.clone());
         let home = home_of(&room.key(), self.shards);
         let may_found = self.may_found(slot, now);
-        self.send(home, ShardMsg::RoomEnter { room, session, who, may_found }, now);
+        let since = self.sessions[slot].wire.tells_past(&self.limits).then_some(since);
+        self.send(home, ShardMsg::RoomEnter { room, session, who, may_found, since }, now);
     }
 
     /// Tells the homes of `rooms`, which the session in `slot` is in, that it goes. It stays a
@@ -181,15 +201,30 @@ impl Core {
 
     /// Ends the session in `slot` in good order: it leaves its rooms, reads what it is owed, and is
     /// gone.
-    pub(super) fn begin_close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
-        self.sessions[slot].gate = Gate::Closing(reason);
+    pub(super) fn begin_close(&mut self, slot: Slot, ending: Ending, now: Moment) {
+        self.sessions[slot].gate = Gate::Closing(ending);
         if self.sessions[slot].blocked {
             self.close_in_time(slot, now);
         }
         self.sessions.enqueue(slot);
         let rooms: SmallVec<[RoomIndex; 1]> =
             self.sessions[slot].rooms.iter().map(|m| m.room).collect();
+        if rooms.is_empty() {
+            self.part(slot);
+        }
         self.leave(slot, &rooms, now);
+    }
+
+    /// The closing session in `slot` gets nothing more from any room: tells its client so, in
+    /// protocols that have a word for that.
+    pub(super) fn part(&mut self, slot: Slot) {
+        let session = &self.sessions[slot];
+        if let Gate::Closing(ending) = session.gate
+            && session.wire.is_framed()
+        {
+            self.reply(slot, &Reply::Closing(ending));
+        }
+        self.sessions.enqueue(slot);
     }
 
     /// Gives the closing session in `slot` a deadline, because its client does not read.

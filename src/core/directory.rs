@@ -3,7 +3,7 @@
 
 use crate::core::Core;
 use crate::core::gather::{Gather, List, contribute_rooms, contribute_users};
-use crate::core::room::Room;
+use crate::core::room::{Room, RoomIndex};
 use crate::core::session::{Gate, Request};
 use crate::core::timers::Timer;
 use crate::model::{Key, Moment, Name, Reply, ReqId, RoomSize, SessionId, ShardId, ShardMsg, Slot};
@@ -38,14 +38,17 @@ impl Core {
         self.gather(slot, list, now, |req| ShardMsg::RoomsQuery { session, req });
     }
 
-    pub(super) fn list_users(&mut self, slot: Slot, now: Moment) {
-        let Some(room) = self.sessions[slot].current_room() else {
+    /// Lists who is in `room`, if the session in `slot` is in it.
+    pub(super) fn list_users(&mut self, slot: Slot, room: Option<RoomIndex>, now: Moment) {
+        let Some(room) = room else {
             self.reply(slot, &Reply::NotInRoom);
             return;
         };
-        let (session, room) = (self.sessions.id(slot), self.rooms[room].key.clone());
-        let query = |req| ShardMsg::UsersQuery { session, req, room: room.clone() };
-        self.gather(slot, List::Users(vec![]), now, query);
+        let session = self.sessions.id(slot);
+        let Room { name, key, .. } = &self.rooms[room];
+        let (list, key) = (List::Users { room: name.clone(), names: vec![] }, key.clone());
+        let query = |req| ShardMsg::UsersQuery { session, req, room: key.clone() };
+        self.gather(slot, list, now, query);
     }
 
     /// Asks all shards for their part of `list`.

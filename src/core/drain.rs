@@ -124,7 +124,8 @@ impl Core {
                 && !matches!(self.sessions[slot].gate, Gate::Closing(_))
             {
                 self.reply(slot, &Reply::Farewell { seconds });
-                self.sessions[slot].gate = Gate::Closing(CloseReason::Drain);
+                self.sessions[slot].gate = Gate::Closing(CloseReason::Drain.into());
+                self.part(slot);
             }
         }
         if !self.farewells.waiting.is_empty() {

@@ -1,9 +1,9 @@
 //! A room's feed on one shard for one wire class: one log of rendered bytes, and a cursor into it
 //! for every member.
 
-use crate::core::log::{Log, Spares};
+use crate::core::log::{Log, Shares, Spares};
 use crate::core::sink::Sink;
-use crate::model::{Event, Limits, Name, Slot};
+use crate::model::{Event, Limits, Name, Slot, Stamp};
 use crate::proto::Wire;
 
 /// The part of a feed's capacity, as a divisor, that may wait to be flushed before nothing is
@@ -107,9 +107,15 @@ impl Feed {
 
     /// Appends `event` as the next frame.
     #[inline]
-    pub fn append(&mut self, spares: &mut Spares, limits: &Limits, room: &Name, event: &Event<'_>) {
-        let wire = self.wire;
-        self.log.append(spares, limits, |bytes| wire.render_event(room, event, bytes));
+    pub fn append(
+        &mut self,
+        spares: &mut Spares,
+        limits: &Limits,
+        room: &Name,
+        (stamp, event): (Stamp, &Event<'_>),
+    ) {
+        let (wire, shares) = (self.wire, Shares::of_feed(limits));
+        self.log.append(spares, &shares, |bytes| wire.render_event(room, stamp, event, bytes));
     }
 
     /// Whether so much waits to be flushed that nothing should be added before it is.
@@ -261,7 +267,7 @@ mod tests {
         [(); 2].map(|()| {
             let mut events = 0;
             while !feed.is_pressed(limits) && events < 100 {
-                feed.append(&mut spares, limits, &room, event);
+                feed.append(&mut spares, limits, &room, (Stamp::default(), event));
                 events += 1;
             }
             feed.flush(usize::MAX, &mut Everything, &mut troubles);
@@ -287,7 +293,7 @@ mod tests {
         let mut feed = Feed::new(Wire::Line);
         let ahead = feed.add(0, true);
         feed.add(1, false);
-        feed.append(&mut spares, &limits, &room, &Event::Joined(&room));
+        feed.append(&mut spares, &limits, &room, (Stamp::default(), &Event::Joined(&room)));
         feed.member_mut(ahead).cursor = feed.head();
         feed.release(ahead);
         feed.settle(&mut spares);

@@ -12,7 +12,7 @@ use crate::core::room::Rooms;
 use crate::core::session::{Gate, Session};
 use crate::core::sink::Sink;
 use crate::core::timers::Timer;
-use crate::model::{CloseReason, Moment, Slot};
+use crate::model::{CloseReason, Ending, Moment, Slot};
 
 /// Private replies in one vectored write, with what comes between them; a session owed more gets
 /// another write.
@@ -151,7 +151,7 @@ impl Core {
         self.laggards.caught_up(self.sessions.id(slot));
         let session = &mut self.sessions[slot];
         session.outbox = None;
-        if let Gate::Closing(reason) = session.gate
+        if let Gate::Closing(Ending { reason, .. }) = session.gate
             && (session.rooms.is_empty() || reason == CloseReason::Drain)
         {
             self.end(slot, reason, now);
@@ -165,13 +165,16 @@ impl Core {
     fn tell_missed(&mut self, slot: Slot) {
         let session = &mut self.sessions[slot];
         for membership in &session.rooms {
-            let feed = self.rooms[membership.room].feed_mut(session.wire);
+            let room = &mut self.rooms[membership.room];
+            let name = room.name.clone();
+            let feed = room.feed_mut(session.wire);
             let first = feed.log().first();
             let member = feed.member_mut(membership.index);
             if member.cursor < first {
                 let missed = first - member.cursor;
                 let outbox = session.outbox.get_or_insert_default();
-                outbox.insert_missed(membership.room, member.cursor, session.wire, missed);
+                let room = (membership.room, &name);
+                outbox.insert_missed(room, member.cursor, session.wire, missed);
                 member.cursor = first;
                 self.counters.missed += missed;
                 self.counters.gaps += 1;

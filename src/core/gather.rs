@@ -12,7 +12,12 @@ pub enum List {
     /// Rooms of the server.
     Rooms(Vec<RoomSize>),
     /// Members of a room.
-    Users(Vec<Name>),
+    Users {
+        /// The room.
+        room: Name,
+        /// Its members.
+        names: Vec<Name>,
+    },
 }
 
 /// A list that is being put together.
@@ -47,7 +52,7 @@ impl Gather {
 
     /// Takes in a shard's members, of which it has `total`.
     pub fn add_users(&mut self, names: &[Name], total: u32) {
-        if let List::Users(all) = &mut self.list {
+        if let List::Users { names: all, .. } = &mut self.list {
             all.extend_from_slice(names);
             self.total += total;
             self.missing = self.missing.saturating_sub(1);
@@ -69,9 +74,9 @@ impl Gather {
                 cut_rooms(rooms, limits);
                 tell(&Reply::Rooms { rooms, more: more(rooms.len()), missing });
             }
-            List::Users(names) => {
+            List::Users { room, names } => {
                 cut_users(names, limits);
-                tell(&Reply::Users { names, more: more(names.len()), missing });
+                tell(&Reply::Users { room, names, more: more(names.len()), missing });
             }
         }
     }
@@ -139,12 +144,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_at_the_deadline_is_said() {
-        let mut gather = Gather::new(ReqId(1), Moment(0), 3, List::Users(vec![]));
         let name = |n: &str| Name::new(n).unwrap();
+        let list = List::Users { room: name("den"), names: vec![] };
+        let mut gather = Gather::new(ReqId(1), Moment(0), 3, list);
         gather.add_users(&[name("bob"), name("Ann")], 2);
         gather.finish(&limits(10), |reply| {
             let names = [name("Ann"), name("bob")];
-            assert_eq!(*reply, Reply::Users { names: &names, more: 0, missing: 2 });
+            let room = &name("den");
+            assert_eq!(*reply, Reply::Users { room, names: &names, more: 0, missing: 2 });
         });
     }
 

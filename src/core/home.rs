@@ -3,11 +3,13 @@
 
 #[cfg(any(test, feature = "simulation"))]
 use crate::core::journal::Entry;
+use crate::core::history::History;
 use crate::core::room::{Home, RoomIndex, Rooms};
 use crate::core::timers::Timer;
 use crate::core::{Core, Outgoing};
 use crate::model::{
-    Event, Key, Limits, Moment, Name, Refusal, SessionId, ShardId, ShardMsg, SharedEvent,
+    Event, Key, Limits, Moment, Name, Refusal, SessionId, ShardId, ShardMsg, SharedEvent, Since,
+    Stamp,
 };
 
 impl Rooms {
@@ -24,14 +26,18 @@ impl Rooms {
         told: Option<ShardId>,
         outgoing: &mut Outgoing,
     ) {
-        let room = &mut self[index];
+        let time = self.time;
+        let (room, spares) = self.with_spares(index);
         let home = room.home.as_mut().expect("a room that is at home here");
         home.seq += 1;
-        let seq = home.seq;
+        let stamp = Stamp { seq: home.seq, time };
+        if let Event::Said { author, text } = event {
+            home.history.add(spares, limits, stamp, author, text);
+        }
         #[cfg(any(test, feature = "simulation"))]
         outgoing.journal.push(Entry::Event(
             room.key.clone(),
-            seq,
+            stamp.seq,
             crate::core::journal::line(event),
         ));
         let here = outgoing.shard;
@@ -40,12 +46,12 @@ impl Rooms {
             if members > 0 && shard != here && told != Some(shard) {
                 let shared = shared.unwrap_or_else(|| copy.get_or_insert_with(|| event.share()));
                 let event = shared.clone();
-                outgoing.push(shard, ShardMsg::RoomEvent { room: room.key.clone(), seq, event });
+                outgoing.push(shard, ShardMsg::RoomEvent { room: room.key.clone(), stamp, event });
             }
         }
         if home.members[here.index()] > 0 && told != Some(here) {
-            room.seq = seq;
-            self.append(index, limits, event);
+            room.seq = stamp.seq;
+            self.append(index, limits, (stamp, event));
         }
     }
 }
@@ -56,7 +62,7 @@ impl Core {
         name: &Name,
         session: SessionId,
         who: Name,
-        may_found: bool,
+        (may_found, since): (bool, Option<Since>),
         now: Moment,
     ) {
         let index = self.rooms.find_or_add(name);
@@ -67,14 +73,14 @@ impl Core {
             self.send(session.shard, ShardMsg::RoomRefused { room, session, refusal }, now);
             return;
         }
-        let shards = usize::from(self.shards);
+        let (shards, epochs) = (usize::from(self.shards), &mut self.epochs);
         let room = &mut self.rooms[index];
         if founded {
             self.homes += 1;
             #[cfg(any(test, feature = "simulation"))]
             self.outgoing.journal.push(Entry::Founded(room.key.clone()));
         }
-        let home = room.home.get_or_insert_with(|| Box::new(Home::new(shards)));
+        let home = room.home.get_or_insert_with(|| Box::new(Home::new(shards, epochs.next())));
         home.members[session.shard.index()] += 1;
         home.total += 1;
         let announced = home.total <= self.limits.announce_max;
@@ -85,11 +91,13 @@ impl Core {
             self.gather_tally(index, now, |home| home.joined += 1);
         }
         let room = &self.rooms[index];
-        let seq = room.home.as_ref().expect("just made").seq;
+        let home = room.home.as_ref().expect("just made");
+        let stamp = Stamp { seq: home.seq, time: self.rooms.time };
+        let past = since.map(|since| Box::new(home.history.since(since)));
         #[cfg(any(test, feature = "simulation"))]
-        self.outgoing.journal.push(Entry::Entered(room.key.clone(), session, seq));
+        self.outgoing.journal.push(Entry::Entered(room.key.clone(), session, stamp.seq));
         let room = room.name.clone();
-        let entered = ShardMsg::RoomEntered { room, session, who, seq, announced, founded };
+        let entered = ShardMsg::RoomEntered { room, session, who, stamp, announced, founded, past };
         self.send(session.shard, entered, now);
     }
 
@@ -116,17 +124,22 @@ impl Core {
         } else {
             self.gather_tally(index, now, |home| home.left += 1);
         }
-        let room = &mut self.rooms[index];
+        let time = self.rooms.time;
+        let (room, spares) = self.rooms.with_spares(index);
         let home = room.home.as_ref().expect("still at home");
-        let (seq, empty) = (home.seq, home.total == 0);
+        let (stamp, empty) = (Stamp { seq: home.seq, time }, home.total == 0);
         #[cfg(any(test, feature = "simulation"))]
-        self.outgoing.journal.push(Entry::Left(key.clone(), session, seq - u64::from(announced)));
+        self.outgoing.journal.push(Entry::Left(
+            key.clone(),
+            session,
+            stamp.seq - u64::from(announced),
+        ));
         if empty {
-            room.home = None;
+            room.end_home(spares);
             self.homes -= 1;
             self.rooms.tidy(index);
         }
-        let left = ShardMsg::RoomLeft { room: key, session, who, seq, announced };
+        let left = ShardMsg::RoomLeft { room: key, session, who, stamp, announced };
         self.send(session.shard, left, now);
     }
 
@@ -165,8 +178,27 @@ impl Core {
     }
 }
 
+/// What distinguishes the lives of rooms that are at home on a shard, now and at other times.
+#[derive(Debug)]
+pub(super) struct Epochs(u64);
+
+impl Epochs {
+    pub(super) fn new(shard: ShardId, seed: u64) -> Self {
+        Self(seed.rotate_left(32) ^ u64::from(shard.0))
+    }
+
+    /// One that there has not been: a step of SplitMix64.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)).max(1)
+    }
+}
+
 impl Home {
-    fn new(shards: usize) -> Self {
-        Self { seq: 0, members: vec![0; shards], total: 0, joined: 0, left: 0 }
+    fn new(shards: usize, epoch: u64) -> Self {
+        let (members, history) = (vec![0; shards], History::new(epoch));
+        Self { seq: 0, members, total: 0, joined: 0, left: 0, history }
     }
 }

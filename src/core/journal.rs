@@ -1,7 +1,7 @@
 //! What homes decide, written down where it is decided: the truth the simulation holds clients'
 //! views against.
 
-use crate::model::{Event, Key, Name, SessionId};
+use crate::model::{Event, Key, Name, SessionId, Stamp};
 use crate::proto::Wire;
 
 /// One decision of a room's home.
@@ -21,7 +21,7 @@ pub(crate) enum Entry {
 pub(crate) fn line(event: &Event<'_>) -> String {
     let room = Name::new("any").expect("a valid name");
     let mut bytes = vec![];
-    Wire::Line.render_event(&room, event, &mut bytes);
+    Wire::Line.render_event(&room, Stamp::default(), event, &mut bytes);
     bytes.pop();
     String::from_utf8(bytes).expect("lines are UTF-8")
 }

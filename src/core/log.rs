@@ -8,8 +8,8 @@ use crate::model::Limits;
 
 /// Buffers larger than this are given back to the allocator instead of being kept for the next log.
 const SPARE_BYTES_MAX: usize = 64 << 10;
-/// Bytes around the longest text in a frame: a name, punctuation, a line end.
-const FRAME_BYTES_SPARE: usize = 64;
+/// Bytes around the longest text in a frame: names, numbers, punctuation.
+const FRAME_BYTES_SPARE: usize = 192;
 /// Bytes of the index for each frame, when it has just grown.
 const INDEX_BYTES_PER_FRAME: usize = 2 * size_of::<u64>();
 /// Bytes kept in buffers for the next logs. An idle room then holds none, and a busy one never
@@ -33,8 +33,9 @@ struct Frames {
     ends: VecDeque<u64>,
 }
 
-/// How the capacity of a feed is divided, so that all memory a log holds stays within it.
-struct Shares {
+/// How the capacity of a log is divided, so that all memory it holds stays within it.
+#[derive(Debug)]
+pub struct Shares {
     /// The buffer: three quarters.
     buffer_bytes: usize,
     /// What may be in it before the oldest goes: there is room for one more frame.
@@ -44,15 +45,28 @@ struct Shares {
 }
 
 impl Shares {
+    /// Those of a feed.
     #[inline]
-    fn of(limits: &Limits) -> Self {
-        let capacity = limits.feed_bytes_max;
+    #[must_use]
+    pub fn of_feed(limits: &Limits) -> Self {
+        Self::new(limits, limits.feed_bytes_max, limits.feed_messages_max)
+    }
+
+    /// Those of a history.
+    #[inline]
+    #[must_use]
+    pub fn of_history(limits: &Limits) -> Self {
+        Self::new(limits, limits.history_bytes_max, limits.history_messages_max)
+    }
+
+    #[inline]
+    fn new(limits: &Limits, capacity: usize, frames_max: usize) -> Self {
         let buffer_bytes = capacity / 4 * 3;
         let frame_bytes_max = limits.message_bytes_max() + FRAME_BYTES_SPARE;
         Self {
             buffer_bytes,
             bytes_max: buffer_bytes.saturating_sub(frame_bytes_max),
-            frames_max: limits.feed_messages_max.min(capacity / 4 / INDEX_BYTES_PER_FRAME),
+            frames_max: frames_max.min(capacity / 4 / INDEX_BYTES_PER_FRAME),
         }
     }
 }
@@ -121,15 +135,14 @@ impl Log {
     pub fn append(
         &mut self,
         spares: &mut Spares,
-        limits: &Limits,
+        shares: &Shares,
         render: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.frames.bytes.capacity() == 0 {
             self.frames = spares.take();
             self.counted = self.frames.held_bytes();
         }
-        let shares = Shares::of(limits);
-        self.make_room(&shares);
+        self.make_room(shares);
         render(&mut self.frames.bytes);
         self.frames.ends.push_back(self.end_bytes());
         let over = |frames: &Frames| {
@@ -364,7 +377,7 @@ mod tests {
                 match step {
                     Step::Append(len) => {
                         let frame = vec![b'a' + (frames.len() % 26) as u8; len];
-                        log.append(&mut spares, &limits, |out| out.extend_from_slice(&frame));
+                        log.append(&mut spares, &Shares::of_feed(&limits), |out| out.extend_from_slice(&frame));
                         frames.push(frame);
                         let kept: usize = frames[log.first() as usize..].iter().map(Vec::len).sum();
                         prop_assert!(kept <= bytes_max.max(len), "{} bytes kept", kept);
@@ -397,7 +410,7 @@ mod tests {
             let limits = Limits { feed_bytes_max: capacity, ..Limits::default() };
             let (mut log, mut spares) = (Log::default(), Spares::default());
             for _ in 0..5_000_000 / frame_bytes {
-                log.append(&mut spares, &limits, |out| out.resize(out.len() + frame_bytes, b'x'));
+                log.append(&mut spares, &Shares::of_feed(&limits), |out| out.resize(out.len() + frame_bytes, b'x'));
                 assert!(log.held_bytes() <= capacity, "{} of {capacity} bytes", log.held_bytes());
             }
             let kept = log.bytes(log.first()..log.head()).len();
@@ -410,7 +423,7 @@ mod tests {
         let (mut spares, limits) = (Spares::default(), limits(1 << 16, 100));
         let mut log = Log::default();
         for _ in 0..100 {
-            log.append(&mut spares, &limits, |bytes| bytes.push(b'x'));
+            log.append(&mut spares, &Shares::of_feed(&limits), |bytes| bytes.push(b'x'));
             let held = log.held_bytes();
             log.release(&mut spares);
             // As a room that ends while it is idle.

@@ -3,7 +3,9 @@
 use crate::core::Core;
 use crate::core::room::RoomIndex;
 use crate::core::session::{Gate, Membership, Request};
-use crate::model::{Event, Key, Moment, Name, Reply, SessionId, ShardMsg, SharedEvent, Slot};
+use crate::model::{
+    Event, Key, Moment, Name, Past, Reply, SessionId, ShardMsg, SharedEvent, Slot, Stamp,
+};
 
 impl Core {
     /// A session of this shard has been let into a room: it gets every event after this one, and
@@ -13,19 +15,20 @@ impl Core {
         name: &Name,
         id: SessionId,
         who: Name,
-        (seq, announced): (u64, bool),
+        (stamp, announced): (Stamp, bool),
+        past: Option<Box<Past>>,
         now: Moment,
     ) {
         let index = self.rooms.find_or_add(name);
         if announced {
-            self.rooms.append(index, &self.limits, &Event::Joined(&who));
+            self.rooms.append(index, &self.limits, (stamp, &Event::Joined(&who)));
         }
         let room = &mut self.rooms[index];
         debug_assert!(
-            room.members_here() == 0 || seq == room.seq + u64::from(announced),
+            room.members_here() == 0 || stamp.seq == room.seq + u64::from(announced),
             "events of a room come in order, none missing"
         );
-        room.seq = seq;
+        room.seq = stamp.seq;
         let Some(slot) = self.sessions.find(id) else {
             let (room, home) = (room.key.clone(), room.home_shard);
             self.rooms.tidy(index);
@@ -35,8 +38,11 @@ impl Core {
         let session = &mut self.sessions[slot];
         let member = room.feed_for(session.wire).add(slot, session.held);
         session.rooms.push(Membership { room: index, index: member, leaving: false });
-        let name = room.name.clone();
-        self.reply(slot, &Reply::YouJoined(&name));
+        let (room, epoch) = (room.name.clone(), past.as_ref().map_or(0, |past| past.epoch));
+        self.reply(slot, &Reply::Entered { room: &room, epoch, seq: stamp.seq });
+        if let Some(past) = past.filter(|past| !past.is_empty()) {
+            self.reply(slot, &Reply::Past(&room, &past));
+        }
         self.open_gate(slot, now);
     }
 
@@ -47,7 +53,7 @@ impl Core {
         key: &Key,
         id: SessionId,
         who: &Name,
-        (seq, announced): (u64, bool),
+        (stamp, announced): (Stamp, bool),
         now: Moment,
     ) {
         // The last session of this shard may be gone, and the room forgotten with it.
@@ -59,9 +65,9 @@ impl Core {
             self.remove_member(slot, index);
         }
         if let Some(room) = self.rooms.get_mut(index).filter(|room| room.key == *key) {
-            room.seq = seq;
+            room.seq = stamp.seq;
             if announced {
-                self.rooms.append(index, &self.limits, &Event::Left(who));
+                self.rooms.append(index, &self.limits, (stamp, &Event::Left(who)));
             }
         }
         if let Some(slot) = slot {
@@ -84,22 +90,22 @@ impl Core {
                 }
                 _ => {}
             },
-            Gate::Closing(_) if out_of_all => self.sessions.enqueue(slot),
+            Gate::Closing(_) if out_of_all => self.part(slot),
             Gate::Closing(_) | Gate::Open | Gate::Resting => {}
         }
     }
 
     /// The next event of a room, from its home.
-    pub(super) fn room_event(&mut self, key: &Key, seq: u64, event: &SharedEvent) {
+    pub(super) fn room_event(&mut self, key: &Key, stamp: Stamp, event: &SharedEvent) {
         // The last session of this shard may be gone without the home knowing yet.
         let Some(index) = self.rooms.find(key) else { return };
         let room = &mut self.rooms[index];
         debug_assert!(
-            room.members_here() == 0 || seq == room.seq + 1,
+            room.members_here() == 0 || stamp.seq == room.seq + 1,
             "events of a room come in order, none missing"
         );
-        room.seq = seq;
-        self.rooms.append(index, &self.limits, &event.as_event());
+        room.seq = stamp.seq;
+        self.rooms.append(index, &self.limits, (stamp, &event.as_event()));
     }
 
     /// Takes the session in `slot` out of the feed of the room at `index`.
@@ -121,7 +127,9 @@ impl Core {
         let before = self.sessions.owed(slot);
         let session = &mut self.sessions[slot];
         let member = session.membership(index).expect("a room it is in").index;
-        let feed = self.rooms[index].feed_mut(session.wire);
+        let room = &mut self.rooms[index];
+        let name = &room.name.clone();
+        let feed = room.feed_mut(session.wire);
         let (log, cursor) = (feed.log(), feed.members()[member as usize].cursor);
         let is_owed = cursor < log.head();
         if !is_owed && session.outbox.is_none() {
@@ -136,7 +144,7 @@ impl Core {
             let wire = session.wire;
             self.counters.missed += kept_from - cursor;
             self.counters.gaps += 1;
-            outbox.insert_missed(index, cursor, wire, kept_from - cursor);
+            outbox.insert_missed((index, name), cursor, wire, kept_from - cursor);
         }
         outbox.adopt(index, kept_from, log);
         let is_owed = !outbox.is_empty();

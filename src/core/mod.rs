@@ -11,6 +11,8 @@ pub mod feed;
 mod flush;
 pub mod gather;
 pub mod guests;
+mod heartbeats;
+pub mod history;
 mod home;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod journal;
@@ -35,6 +37,8 @@ use ahash::RandomState;
 use crate::core::drain::{Drain, Farewells};
 use crate::core::feed::Trouble;
 use crate::core::guests::Guests;
+use crate::core::heartbeats::Heartbeats;
+use crate::core::home::Epochs;
 use crate::core::laggards::Laggards;
 use crate::core::names::Names;
 use crate::core::room::Rooms;
@@ -42,7 +46,7 @@ use crate::core::session::{Gate, Request, Sessions};
 use crate::core::timers::{Timer, Timers};
 use crate::metrics::CoreCounters;
 use crate::model::{
-    CloseReason, Limits, Moment, Name, Reply, ReqId, SessionId, ShardId, ShardMsg, SharedEvent,
+    CloseReason, Ending, Limits, Moment, Name, Origin, Reply, ReqId, SessionId, ShardId, ShardMsg, SharedEvent,
     Slot, Spent,
 };
 use crate::proto::Wire;
@@ -59,6 +63,8 @@ pub struct Core {
     shard: ShardId,
     shards: u16,
     limits: Limits,
+    /// See [`Origin::unix_ms`].
+    unix_ms: u64,
     lobby: Name,
     sessions: Sessions,
     rooms: Rooms,
@@ -69,7 +75,9 @@ pub struct Core {
     farewells: Farewells,
     /// Rooms at home here.
     homes: usize,
+    epochs: Epochs,
     laggards: Laggards,
+    heartbeats: Heartbeats,
     /// How much of [`Limits::room_allowance`] is spent by those who have made rooms.
     founders: HashMap<SessionId, Spent, RandomState>,
     outgoing: Outgoing,
@@ -104,25 +112,27 @@ impl Outgoing {
 }
 
 impl Core {
-    /// The share of `shard` among `shards`. All shards of a server are given the same `seed`, which
-    /// decides the order of guests' names.
+    /// The share of `shard` among `shards`. All shards of a server are given the same `origin`.
     #[must_use]
-    pub fn new(shard: ShardId, shards: u16, limits: Limits, seed: u64) -> Self {
+    pub fn new(shard: ShardId, shards: u16, limits: Limits, origin: Origin) -> Self {
         let parcels = (0..shards).map(|_| vec![]).collect();
         Self {
             shard,
             shards,
             limits,
+            unix_ms: origin.unix_ms,
             lobby: Name::new(LOBBY).expect("the lobby has a valid name"),
             sessions: Sessions::new(shard),
             rooms: Rooms::new(shards),
             names: Names::default(),
-            guests: Guests::new(shard, shards, seed),
+            guests: Guests::new(shard, shards, origin.seed),
             timers: Timers::default(),
             drain: Drain::new(shards),
             farewells: Farewells::default(),
             homes: 0,
+            epochs: Epochs::new(shard, origin.seed),
             laggards: Laggards::default(),
+            heartbeats: Heartbeats::default(),
             founders: HashMap::default(),
             outgoing: Outgoing {
                 shard,
@@ -138,18 +148,27 @@ impl Core {
         }
     }
 
+    /// It is now: what happens from here on happens at this time.
+    #[inline]
+    pub fn begin_turn(&mut self, now: Moment) {
+        self.rooms.time = self.unix_ms + now.0;
+    }
+
     /// A connection that speaks `wire` has been placed here: gives it a session with a name, on its
-    /// way to the lobby. Who is `exempt` has all allowances without end.
+    /// way to the lobby if its client does not ask for a room. Who is `exempt` has all allowances without end.
     pub fn handle_open(&mut self, wire: Wire, exempt: bool, now: Moment) -> Slot {
         let name = self.guests.draw(|key| self.names.is_taken(key));
         let slot = self.sessions.open(wire, name.clone(), exempt, now);
         self.names.claim(name.key(), self.sessions.id(slot));
         self.counters.opened += 1;
-        self.reply(slot, &Reply::Help);
-        self.reply(slot, &Reply::YouAre(&name));
-        self.watch_silence(slot, now);
         let lobby = self.lobby.clone();
-        self.enter(slot, lobby, now);
+        let message_chars_max = self.limits.message_chars_max;
+        self.reply(slot, &Reply::Welcome { name: &name, lobby: &lobby, message_chars_max });
+        self.watch_silence(slot, now);
+        self.watch_presence(slot, now);
+        if wire.starts_in_lobby() {
+            self.enter(slot, lobby, now);
+        }
         slot
     }
 
@@ -172,8 +191,8 @@ impl Core {
                 let released = self.names.release(&name, session);
                 debug_assert!(released, "a name is released once, by its owner");
             }
-            ShardMsg::RoomEnter { room, session, who, may_found } => {
-                self.room_enter(&room, session, who, may_found, now);
+            ShardMsg::RoomEnter { room, session, who, may_found, since } => {
+                self.room_enter(&room, session, who, (may_found, since), now);
             }
             ShardMsg::RoomRefused { room, session, refusal } => {
                 self.room_refused(&room, session, refusal, now);
@@ -183,16 +202,16 @@ impl Core {
                 self.room_say(&room, &SharedEvent::Said { author, text });
             }
             ShardMsg::RoomRename { room, old, new } => self.room_rename(&room, &old, &new),
-            ShardMsg::RoomEntered { room, session, who, seq, announced, founded } => {
+            ShardMsg::RoomEntered { room, session, who, stamp, announced, founded, past } => {
                 if founded {
                     self.has_founded(&room, session, now);
                 }
-                self.room_entered(&room, session, who, (seq, announced), now);
+                self.room_entered(&room, session, who, (stamp, announced), past, now);
             }
-            ShardMsg::RoomLeft { room, session, who, seq, announced } => {
-                self.room_left(&room, session, &who, (seq, announced), now);
+            ShardMsg::RoomLeft { room, session, who, stamp, announced } => {
+                self.room_left(&room, session, &who, (stamp, announced), now);
             }
-            ShardMsg::RoomEvent { room, seq, event } => self.room_event(&room, seq, &event),
+            ShardMsg::RoomEvent { room, stamp, event } => self.room_event(&room, stamp, &event),
             ShardMsg::RoomsQuery { session, req } => self.rooms_query(session, req, now),
             ShardMsg::UsersQuery { session, req, room } => {
                 self.users_query(session, req, &room, now);
@@ -218,13 +237,14 @@ impl Core {
                 Timer::Gather(session) => self.gather_deadline(session, now),
                 Timer::Close(session) => {
                     if let Some(slot) = self.sessions.find(session) {
-                        let Gate::Closing(reason) = self.sessions[slot].gate else { continue };
+                        let Gate::Closing(Ending { reason, .. }) = self.sessions[slot].gate else { continue };
                         self.end(slot, reason, now);
                     }
                 }
                 Timer::Stall(session) => self.stall_deadline(session, now),
                 Timer::Rest(session) => self.rest_deadline(session, now),
                 Timer::Idle(session) => self.idle_deadline(session, now),
+                Timer::Heartbeats => self.ask_presence(now),
                 Timer::SeeOff => self.see_off(now),
             }
         }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::core::log::Log;
 use crate::core::room::RoomIndex;
-use crate::model::Reply;
+use crate::model::{Name, Reply};
 use crate::proto::Wire;
 
 /// Where in what the session receives an entry belongs: before frame `cursor` of the feed of
@@ -79,9 +79,15 @@ impl Outbox {
 
     /// Inserts a notice that `count` frames from `cursor` on of the feed of `room` were missed,
     /// where they would be.
-    pub fn insert_missed(&mut self, room: RoomIndex, cursor: u64, wire: Wire, count: u64) {
+    pub fn insert_missed(
+        &mut self,
+        (room, name): (RoomIndex, &Name),
+        cursor: u64,
+        wire: Wire,
+        count: u64,
+    ) {
         let mut notice = vec![];
-        wire.render_reply(&Reply::Missed(count), &mut notice);
+        wire.render_reply(&Reply::Missed { room: name, count }, &mut notice);
         self.insert(self.index_after(room, cursor), &notice);
     }
 

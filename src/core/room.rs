@@ -9,9 +9,10 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::core::feed::Feed;
+use crate::core::history::History;
 use crate::core::log::Spares;
 use crate::core::placement::home_of;
-use crate::model::{Event, Key, Limits, Name, ShardId};
+use crate::model::{Event, Key, Limits, Name, ShardId, Stamp};
 use crate::proto::Wire;
 
 /// A room's place in its shard's table; used again after the room is gone.
@@ -30,6 +31,8 @@ pub struct Home {
     pub joined: u32,
     /// See `joined`.
     pub left: u32,
+    /// What was said.
+    pub history: History,
 }
 
 /// A room on one shard.
@@ -70,6 +73,8 @@ pub struct Rooms {
     batch: u64,
     /// See [`Core::spared_writes`](crate::core::Core::spared_writes).
     spared_writes: u64,
+    /// What time it is, in milliseconds since 1970.
+    pub(super) time: u64,
 }
 
 impl Room {
@@ -84,6 +89,13 @@ impl Room {
     #[inline]
     pub fn feed_mut(&mut self, wire: Wire) -> &mut Feed {
         self.feeds.iter_mut().find(|f| f.wire == wire).expect("a member's feed")
+    }
+
+    /// The room, which is at home here, ends with its last member.
+    pub fn end_home(&mut self, spares: &mut Spares) {
+        if let Some(mut home) = self.home.take() {
+            home.history.discard(spares);
+        }
     }
 
     /// Members on this shard.
@@ -125,6 +137,7 @@ impl Rooms {
             pressed: 0,
             batch: 0,
             spared_writes: 0,
+            time: 0,
         }
     }
 
@@ -179,7 +192,7 @@ impl Rooms {
 
     /// Appends `event` to every feed of `room`, to be flushed at the end of the turn.
     #[inline]
-    pub fn append(&mut self, index: RoomIndex, limits: &Limits, event: &Event<'_>) {
+    pub fn append(&mut self, index: RoomIndex, limits: &Limits, event: (Stamp, &Event<'_>)) {
         let room = &mut self.table[index as usize];
         if room.feeds.is_empty() {
             return;
@@ -196,6 +209,12 @@ impl Rooms {
         } else if is_first_of_batch {
             self.spared_writes += room.members_here() as u64;
         }
+    }
+
+    /// The room at `index`, and the account of what rooms hold.
+    #[inline]
+    pub(super) fn with_spares(&mut self, index: RoomIndex) -> (&mut Room, &mut Spares) {
+        (&mut self.table[index as usize], &mut self.spares)
     }
 
     /// Events from now on are of another batch than those before.
@@ -250,9 +269,12 @@ impl Rooms {
         self.spares.spare_bytes()
     }
 
-    /// What the feeds of each room hold that hold anything, in bytes.
+    /// What the feeds and the history of each room hold that hold anything, in bytes.
     pub fn holders(&self) -> impl Iterator<Item = (usize, RoomIndex)> {
-        let held = |room: &Room| room.feeds.iter().map(|feed| feed.log().held_bytes()).sum();
+        let held = |room: &Room| {
+            let feeds: usize = room.feeds.iter().map(|feed| feed.log().held_bytes()).sum();
+            feeds + room.home.as_ref().map_or(0, |home| home.history.held_bytes())
+        };
         let all = self.table.iter().map(move |(index, room)| (held(room), index as RoomIndex));
         all.filter(|&(bytes, _)| bytes > 0)
     }
@@ -262,11 +284,13 @@ impl Rooms {
         self.spares.shed()
     }
 
-    /// Gives back most of what the feeds of the room at `index` hold; how much it was, in bytes.
+    /// Gives back most of what the room at `index` holds; how much it was, in bytes.
     pub fn shed(&mut self, index: RoomIndex) -> usize {
         // It may have ended with a member who was sent away.
         let Some(room) = self.table.get_mut(index as usize) else { return 0 };
-        room.feeds.iter_mut().map(|feed| feed.shed(&mut self.spares)).sum()
+        let feeds: usize = room.feeds.iter_mut().map(|feed| feed.shed(&mut self.spares)).sum();
+        let home = room.home.as_mut();
+        feeds + home.map_or(0, |home| home.history.shed(&mut self.spares))
     }
 
     /// The room at `index`, if there is one.
@@ -320,7 +344,7 @@ mod tests {
         let mut spared_by = |batch: &[RoomIndex]| {
             let before = rooms.spared_writes();
             rooms.begin_batch();
-            batch.iter().for_each(|&room| rooms.append(room, &limits, &EVENT));
+            batch.iter().for_each(|&room| rooms.append(room, &limits, (Stamp::default(), &EVENT)));
             rooms.spared_writes() - before
         };
         assert_eq!(spared_by(&[den, den]), 0, "it would have been written together anyhow");

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::core::gather::Gather;
 use crate::core::outbox::{Outbox, Place};
 use crate::core::room::{RoomIndex, Rooms};
-use crate::model::{CloseReason, Limits, Moment, Name, Reply, SessionId, ShardId, Slot, Spent};
+use crate::model::{Ending, Limits, Moment, Name, Reply, SessionId, ShardId, Slot, Spent};
 use crate::proto::Wire;
 
 /// One room a session is in.
@@ -32,7 +32,7 @@ pub enum Gate {
     /// Its allowance, of which it has spent more than it had.
     Resting,
     /// Its end, once it is out of its rooms and has got what it is owed.
-    Closing(CloseReason),
+    Closing(Ending),
 }
 
 /// A request that other shards may have to answer.
@@ -71,6 +71,8 @@ pub struct Session {
     pub exempt: bool,
     /// Somebody wants to know what it asks for and when: it is not exempt, or may be idle too long.
     pub metered: bool,
+    /// Its client has been asked whether it is there, and has not answered.
+    pub asked: bool,
     /// How much of [`Limits::allowance`] it has spent.
     pub spent: Spent,
     /// Its name, in its own spelling.
@@ -141,6 +143,7 @@ impl Sessions {
             timed: false,
             exempt,
             metered: !exempt,
+            asked: false,
             spent: Spent::nothing(now),
             name,
             rooms: SmallVec::new(),

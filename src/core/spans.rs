@@ -140,7 +140,7 @@ impl Core {
             Gate::Closing(_) => {}
             Gate::Open | Gate::Resting if until <= now => {
                 self.reply(slot, &Reply::Idle(wait.as_secs()));
-                self.begin_close(slot, CloseReason::Idle, now);
+                self.begin_close(slot, CloseReason::Idle.into(), now);
             }
             // Its request is answered before it ends.
             Gate::Busy(_) | Gate::Open | Gate::Resting => {

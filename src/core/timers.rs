@@ -19,6 +19,8 @@ pub enum Timer {
     Rest(SessionId),
     /// A session's that may have been silent for too long.
     Idle(SessionId),
+    /// Those clients' who are to be asked whether they are there.
+    Heartbeats,
     /// The next farewells', while the server goes down.
     SeeOff,
 }

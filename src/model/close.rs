@@ -11,6 +11,10 @@ pub enum CloseReason {
     HangUp,
     /// Too many lines in a row were no UTF-8.
     BadInput,
+    /// The client did not keep to its protocol.
+    BadFrame,
+    /// The client did not answer when it was asked whether it is there.
+    NoPong,
     /// Handling what the client sent failed in a way it should not.
     Internal,
     /// The client sent nothing for longer than is allowed.
@@ -37,13 +41,30 @@ pub enum CloseReason {
     NoTls,
 }
 
+/// How a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub reason: CloseReason,
+    /// What its client is told in a word of its protocol; 0 for the usual one for such a reason.
+    pub word: u16,
+}
+
+impl From<CloseReason> for Ending {
+    fn from(reason: CloseReason) -> Self {
+        Self { reason, word: 0 }
+    }
+}
+
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
         Self::BadInput,
+        Self::BadFrame,
+        Self::NoPong,
         Self::Internal,
         Self::Idle,
         Self::Slow,
@@ -66,7 +87,16 @@ impl CloseReason {
     /// Whether the operator is told of each: it is the server's doing, and not all the same.
     #[must_use]
     pub fn is_notable(self) -> bool {
-        matches!(self, Self::BadInput | Self::Internal | Self::Idle | Self::Slow | Self::Memory)
+        matches!(
+            self,
+            Self::BadInput
+                | Self::BadFrame
+                | Self::NoPong
+                | Self::Internal
+                | Self::Idle
+                | Self::Slow
+                | Self::Memory
+        )
     }
 
     /// The reason in logs and counters.
@@ -77,6 +107,8 @@ impl CloseReason {
             Self::EndOfInput => "end-of-input",
             Self::HangUp => "hang-up",
             Self::BadInput => "bad-input",
+            Self::BadFrame => "bad-frame",
+            Self::NoPong => "no-pong",
             Self::Internal => "internal-error",
             Self::Idle => "idle",
             Self::Slow => "slow",

@@ -1,5 +1,7 @@
 //! What clients ask for, whatever their protocol.
 
+use super::Since;
+
 /// One request of a client, decoded but not yet judged: names in it are still plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
@@ -13,8 +15,15 @@ pub enum Command<'a> {
     Users,
     /// Leave every room and enter this one: for dialects in which a session is in one room.
     Switch(&'a str),
+    /// List the users of this room.
+    UsersOf(&'a str),
     /// Enter one more room, which becomes the current one.
-    Enter(&'a str),
+    Enter {
+        /// The room.
+        room: &'a str,
+        /// What the client knows of what was said there.
+        since: Since,
+    },
     /// Leave this room.
     Leave(&'a str),
     /// Say this to the current room.
@@ -30,6 +39,16 @@ pub enum Command<'a> {
     Quit,
     /// A command word nobody knows, as the client wrote it.
     Unknown(&'a str),
+    /// Something that is no command at all, in a dialect in which that can be told.
+    Malformed,
+    /// A question whether somebody is there, to be answered with these bytes.
+    Ping(&'a [u8]),
+    /// The answer to such a question of ours.
+    Pong,
+    /// The client will go as soon as it is told that we know, in this word of its protocol.
+    Close(u16),
+    /// The client does not keep to its protocol, which has this word for what it did.
+    BadFrame(u16),
     /// A message over the limit; it has been thrown away.
     TooLong,
     /// A line that is no UTF-8; it has been thrown away.
@@ -44,7 +63,7 @@ impl Command<'_> {
     #[inline]
     #[must_use]
     pub fn is_costly(&self) -> bool {
-        matches!(self, Self::Rooms | Self::Users)
+        matches!(self, Self::Rooms | Self::Users | Self::UsersOf(_))
     }
 
     /// What it takes of a session's allowance, in messages.
@@ -52,11 +71,11 @@ impl Command<'_> {
     #[must_use]
     pub fn cost(&self) -> u32 {
         match self {
-            Self::Quit => 0,
+            Self::Quit | Self::Close(_) | Self::BadFrame(_) | Self::Pong => 0,
             Self::Say(_) | Self::SayIn { .. } | Self::Help | Self::Unknown(_) => 1,
-            Self::TooLong | Self::NotUtf8 { .. } => 1,
-            Self::Rename(_) | Self::Switch(_) | Self::Enter(_) | Self::Leave(_) => 5,
-            Self::Rooms | Self::Users => 10,
+            Self::TooLong | Self::NotUtf8 { .. } | Self::Malformed | Self::Ping(_) => 1,
+            Self::Rename(_) | Self::Switch(_) | Self::Enter { .. } | Self::Leave(_) => 5,
+            Self::Rooms | Self::Users | Self::UsersOf(_) => 10,
         }
     }
 }

@@ -13,6 +13,14 @@ pub struct Limits {
     pub feed_bytes_max: usize,
     /// Messages a room keeps on a shard, per wire class, for members who read slowly.
     pub feed_messages_max: usize,
+    /// Messages a room remembers for those who come later.
+    pub history_messages_max: usize,
+    /// Bytes that they may have in memory.
+    pub history_bytes_max: usize,
+    /// Whether those who read lines are told them.
+    pub line_history: bool,
+    /// How long a client has to answer, where it is asked whether it is there.
+    pub pong_wait_max: Duration,
     /// Members up to which every join and leave is told one by one.
     pub announce_max: u32,
     /// How long joins and leaves of a bigger room are gathered before they are told as one line.
@@ -68,6 +76,10 @@ impl Default for Limits {
             message_chars_max: 400,
             feed_bytes_max: 1 << 20,
             feed_messages_max: 16_384,
+            history_messages_max: 50,
+            history_bytes_max: 32 << 10,
+            line_history: false,
+            pong_wait_max: Duration::from_secs(30),
             announce_max: 200,
             announce_every: Duration::from_secs(1),
             memory_bytes_max: u64::MAX,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Key, Name, Refusal, ReqId, SessionId, SharedEvent};
+use super::{Key, Name, Past, Refusal, ReqId, SessionId, SharedEvent, Since, Stamp};
 
 /// A room and how many members it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum ShardMsg {
         who: Name,
         /// Whether the room may be made for them if there is none.
         may_found: bool,
+        /// What they know of what was said there, if they want to be told the rest.
+        since: Option<Since>,
     },
     /// From a room's home: a session may not come in.
     RoomRefused {
@@ -73,11 +75,13 @@ pub enum ShardMsg {
         /// Their name.
         who: Name,
         /// The place of this in the room's order.
-        seq: u64,
+        stamp: Stamp,
         /// Whether the other members are told by name.
         announced: bool,
         /// Whether the room was made for them.
         founded: bool,
+        /// What was said before, if they wanted to be told.
+        past: Option<Box<Past>>,
     },
     /// To a room's home: a member goes.
     RoomLeave {
@@ -98,7 +102,7 @@ pub enum ShardMsg {
         /// Their name.
         who: Name,
         /// The place of this in the room's order.
-        seq: u64,
+        stamp: Stamp,
         /// Whether the other members are told by name.
         announced: bool,
     },
@@ -125,7 +129,7 @@ pub enum ShardMsg {
         /// The room.
         room: Key,
         /// The place of this in the room's order.
-        seq: u64,
+        stamp: Stamp,
         /// What happened.
         event: SharedEvent,
     },

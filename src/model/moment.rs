@@ -13,3 +13,13 @@ impl Moment {
         Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 }
+
+/// What tells one start of a server from every other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin {
+    /// Decides what is drawn: guests' names, the epochs of rooms.
+    pub seed: u64,
+    /// When it was, in milliseconds since 1970: what clients are told of time is counted from here,
+    /// so it does not jump when the machine's clock is set.
+    pub unix_ms: u64,
+}

@@ -1,6 +1,6 @@
 //! What one session alone is told.
 
-use super::{CloseReason, Name, RoomSize};
+use super::{CloseReason, Ending, Name, Past, RoomSize};
 
 /// Why a room that does not exist is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +16,28 @@ pub enum Refusal {
 pub enum Reply<'a> {
     /// The commands and what they do.
     Help,
-    /// The name the session has been given.
+    /// The first there is: who the session is, and where to go.
+    Welcome {
+        /// The name it has been given.
+        name: &'a Name,
+        /// The room where people are.
+        lobby: &'a Name,
+        /// Characters that a message may have.
+        message_chars_max: usize,
+    },
+    /// The session has this name now, and nobody else is told.
     YouAre(&'a Name),
     /// The session is in this room now.
-    YouJoined(&'a Name),
+    Entered {
+        /// The room.
+        room: &'a Name,
+        /// See [`Past::epoch`]; 0 for who is not told of the past.
+        epoch: u64,
+        /// The last event that it does not get.
+        seq: u64,
+    },
+    /// What was said in this room before.
+    Past(&'a Name, &'a Past),
     /// The session already was in this room.
     YouAreIn(&'a Name),
     /// The session has left this room.
@@ -48,8 +66,10 @@ pub enum Reply<'a> {
         /// How many shards did not answer in time.
         missing: u16,
     },
-    /// Members of the current room, by name.
+    /// Members of a room, by name.
     Users {
+        /// The room.
+        room: &'a Name,
         /// The first of them.
         names: &'a [Name],
         /// How many more there are.
@@ -59,6 +79,8 @@ pub enum Reply<'a> {
     },
     /// A command word nobody knows.
     Unknown(&'a str),
+    /// Something that is no command at all.
+    Malformed,
     /// A message over the limit.
     TooLong {
         /// The limit, in characters.
@@ -67,7 +89,18 @@ pub enum Reply<'a> {
     /// A line that is no UTF-8.
     NotUtf8,
     /// The session read too slowly and has missed messages.
-    Missed(u64),
+    Missed {
+        /// Of which room.
+        room: &'a Name,
+        /// How many.
+        count: u64,
+    },
+    /// Is somebody there?
+    Ping,
+    /// Somebody is: the answer to a client that asked with these bytes.
+    Pong(&'a [u8]),
+    /// Nothing comes after this, in protocols that have a word for that.
+    Closing(Ending),
     /// The session ends because it has sent nothing for so many seconds.
     Idle(u64),
     /// Handling what the client sent failed in a way it should not: the session ends.

@@ -16,6 +16,7 @@ use crate::net::Loads;
 use crate::net::lingering::Lingering;
 use crate::net::readiness::ReadinessSet;
 use crate::net::visitors::Visitors;
+use crate::proto::web::End;
 use crate::proto::{Decoder, Wire};
 use crate::socket::{Brought, READ_ROOM, Scratch, Socket};
 
@@ -250,11 +251,7 @@ impl Connections {
         match connection.socket.read(&mut self.buffer[end..], &mut self.scratch) {
             Ok(Brought::End) => {
                 (connection.readable, connection.ended) = (false, true);
-                // The end of input is the end of its last line.
-                if end > 0 {
-                    self.buffer[end] = b'\n';
-                    end += 1;
-                }
+                end = connection.decoder.end_input(&mut self.buffer, end);
             }
             Ok(Brought::Bytes { count, more }) => {
                 connection.readable = more || connection.more_in_sight;
@@ -275,8 +272,19 @@ impl Connections {
     #[inline]
     pub fn decode(&mut self, slot: Slot, input: &mut Range<usize>) -> Option<Command<'_>> {
         let connection = self.table[slot as usize].as_mut().expect("a connection that is read");
+        let Connection { socket, decoder, .. } = connection;
         let bytes = &self.buffer[..input.end];
-        connection.decoder.next(bytes, &mut input.start, &self.limits, &mut self.clean)
+        let Socket::Framed(framed) = socket else {
+            return decoder.next(bytes, &mut input.start, &self.limits, &mut self.clean);
+        };
+        if framed.frames().has_control() {
+            return framed.control().map(|payload| payload.map_or(Command::Pong, Command::Ping));
+        }
+        let next = decoder.next(bytes, &mut input.start, &self.limits, &mut self.clean);
+        next.or_else(|| match framed.frames().end()? {
+            End::Asked(code) => Some(Command::Close(code)),
+            End::Failed(code) => Some(Command::BadFrame(code)),
+        })
     }
 
     /// Keeps `input`, a part of the buffer, until the connection in `slot` is read again. Unless

@@ -6,24 +6,35 @@
 
 mod line;
 mod sanitize;
+pub mod web;
 
 use std::ops::Range;
 
-use crate::model::{Command, Event, Limits, Name, Reply};
+use memchr::memrchr;
+
+use crate::model::{Command, Event, Limits, Name, Reply, Stamp};
 
 /// A wire class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// Lines of text, for `nc` and `telnet`.
     Line,
+    /// The same lines, in the frames of a WebSocket.
+    WebLine,
+    /// JSON, in the frames of a WebSocket.
+    WebJson,
 }
 
 /// Turns one connection's input into commands. Holds no input itself: what is unfinished is offered
-/// again, with more.
+/// again, with more. What comes in frames has been taken out of them before, see [`web::Frames`].
 #[derive(Debug)]
 pub enum Decoder {
     /// See [`Wire::Line`].
     Line(line::Decoder),
+    /// See [`Wire::WebLine`].
+    WebLine(line::Decoder),
+    /// See [`Wire::WebJson`].
+    WebJson(web::RequestDecoder),
 }
 
 impl Wire {
@@ -32,22 +43,48 @@ impl Wire {
     pub fn decoder(self) -> Decoder {
         match self {
             Self::Line => Decoder::Line(line::Decoder::default()),
+            Self::WebLine => Decoder::WebLine(line::Decoder::default()),
+            Self::WebJson => Decoder::WebJson(web::RequestDecoder::default()),
         }
     }
 
-    /// Appends `event`, which happened in `room`, to `out` as one frame. The line class does not
-    /// name the room: its sessions are in one only.
+    /// Whether everything is in the frames of a WebSocket. Its clients are asked now and then
+    /// whether they are there, and told when nothing more comes.
     #[inline]
-    pub fn render_event(self, _room: &Name, event: &Event<'_>, out: &mut Vec<u8>) {
+    #[must_use]
+    pub fn is_framed(self) -> bool {
+        self != Self::Line
+    }
+
+    /// Whether a newcomer is taken to the lobby, because its client does not ask for a room.
+    #[must_use]
+    pub fn starts_in_lobby(self) -> bool {
+        self != Self::WebJson
+    }
+
+    /// Whether whoever comes into a room is told what was said there.
+    #[must_use]
+    pub fn tells_past(self, limits: &Limits) -> bool {
+        self == Self::WebJson || limits.line_history
+    }
+
+    /// Appends `event`, which happened in `room`, to `out` as one frame. Lines do not name the
+    /// room: their sessions are in one only.
+    #[inline]
+    pub fn render_event(self, room: &Name, stamp: Stamp, event: &Event<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Line => line::event(event, out),
+            Self::WebLine => web::line_event(event, out),
+            Self::WebJson => web::json_event(room, stamp, event, out),
         }
     }
 
-    /// Appends `reply` to `out` as one frame.
+    /// Appends `reply` to `out`.
     pub fn render_reply(self, reply: &Reply<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Line => line::reply(reply, out),
+            Self::WebLine => web::line_reply(reply, out),
+            Self::WebJson => web::json_reply(reply, out),
         }
     }
 }
@@ -57,7 +94,7 @@ impl Decoder {
     /// keep.
     #[must_use]
     pub fn unfinished_bytes_max(limits: &Limits) -> usize {
-        line::line_bytes_max(limits)
+        line::line_bytes_max(limits).max(web::request_bytes_max(limits))
     }
 
     /// Takes what is not text, such as a telnet client's negotiation, out of `buffer[arrived]`,
@@ -69,6 +106,24 @@ impl Decoder {
     pub fn admit(&mut self, buffer: &mut [u8], arrived: Range<usize>) -> usize {
         match self {
             Self::Line(decoder) => decoder.admit(buffer, arrived),
+            Self::WebLine(_) | Self::WebJson(_) => arrived.end,
+        }
+    }
+
+    /// No more will arrive behind `buffer[..end]`. The end of what there is to decode: at most one
+    /// more, for which there must be room.
+    pub fn end_input(&mut self, buffer: &mut [u8], end: usize) -> usize {
+        match self {
+            // The end of input is the end of its last line.
+            Self::Line(_) if end > 0 => {
+                buffer[end] = b'\n';
+                end + 1
+            }
+            Self::Line(_) => end,
+            // A message that has not come to its end is none.
+            Self::WebLine(_) | Self::WebJson(_) => {
+                memrchr(b'\n', &buffer[..end]).map_or(0, |at| at + 1)
+            }
         }
     }
 
@@ -87,6 +142,12 @@ impl Decoder {
     ) -> Option<Command<'a>> {
         match self {
             Self::Line(decoder) => decoder.next(input, at, limits, clean),
+            Self::WebLine(decoder) => match decoder.next(input, at, limits, clean) {
+                // Frames that say they are text have to be.
+                Some(Command::NotUtf8 { .. }) => Some(Command::NotUtf8 { last_strike: true }),
+                next => next,
+            },
+            Self::WebJson(decoder) => decoder.next(input, at, limits, clean),
         }
     }
 }

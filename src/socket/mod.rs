@@ -1,5 +1,7 @@
-//! Layer 2: one connection's bytes, plain or through TLS. Knows nothing of who is on it.
+//! Layer 2: one connection's bytes, plain or through TLS, in frames or not. Knows nothing of who is
+//! on it.
 
+mod framed;
 mod scratch;
 mod session;
 #[cfg(test)]
@@ -11,6 +13,9 @@ use std::net::Shutdown;
 
 use mio::net::TcpStream;
 
+use crate::proto::web::Frames;
+
+pub use framed::Framed;
 pub use scratch::Scratch;
 pub use session::Session;
 pub use tls::Tls;
@@ -30,6 +35,8 @@ pub enum Socket {
     Plain(TcpStream),
     /// The other side has been proved to hear us, and nobody else.
     Tls(Box<Tls<TcpStream>>),
+    /// Either, with the frames of a WebSocket.
+    Framed(Box<Framed>),
 }
 
 /// What a read has brought.
@@ -47,6 +54,13 @@ pub enum Brought {
 }
 
 impl Socket {
+    /// This one, on which everything comes in frames from now on, as some may have, `early`. With
+    /// `joins_lines`, each message is one line.
+    #[must_use]
+    pub fn framed(self, early: &[u8], joins_lines: bool) -> Self {
+        Self::Framed(Box::new(Framed::new(self, early, Frames::new(joins_lines))))
+    }
+
     /// Reads once, into the first bytes of `into`, of which there must be [`READ_ROOM`].
     ///
     /// # Errors
@@ -60,6 +74,7 @@ impl Socket {
                 count => Ok(Brought::Bytes { count, more: count == READ_BYTES_MAX }),
             },
             Self::Tls(tls) => tls.read(into, scratch),
+            Self::Framed(framed) => framed.read(into, scratch),
         }
     }
 
@@ -72,6 +87,7 @@ impl Socket {
         match self {
             Self::Plain(stream) => stream.write(bytes),
             Self::Tls(tls) => tls.write(bytes, scratch),
+            Self::Framed(framed) => framed.inner.write(bytes, scratch),
         }
     }
 
@@ -87,6 +103,7 @@ impl Socket {
         match self {
             Self::Plain(stream) => stream.write_vectored(parts),
             Self::Tls(tls) => tls.write_parts(parts, scratch),
+            Self::Framed(framed) => framed.inner.write_parts(parts, scratch),
         }
     }
 
@@ -99,6 +116,7 @@ impl Socket {
         match self {
             Self::Plain(_) => Ok(()),
             Self::Tls(tls) => tls.flush(scratch),
+            Self::Framed(framed) => framed.inner.flush(scratch),
         }
     }
 
@@ -108,8 +126,10 @@ impl Socket {
     /// # Errors
     /// As [`Socket::flush`].
     pub fn end(&mut self, scratch: &mut Scratch) -> io::Result<()> {
-        if let Self::Tls(tls) = self {
-            tls.end(scratch)?;
+        match self {
+            Self::Plain(_) => {}
+            Self::Tls(tls) => tls.end(scratch)?,
+            Self::Framed(framed) => return framed.inner.end(scratch),
         }
         self.stream().shutdown(Shutdown::Write)
     }
@@ -117,7 +137,11 @@ impl Socket {
     /// Whether the other side is to be told that there is no more even if it has closed its own.
     #[must_use]
     pub fn must_end(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(_) => true,
+            Self::Framed(framed) => framed.inner.must_end(),
+        }
     }
 
     /// Throws away what has come, by way of `buffer`: how much it was, 0 at the end.
@@ -131,7 +155,11 @@ impl Socket {
     /// Whether there is input that the kernel has told of already.
     #[must_use]
     pub fn has_input(&self) -> bool {
-        matches!(self, Self::Tls(tls) if tls.has_input())
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.has_input(),
+            Self::Framed(framed) => framed.has_input(),
+        }
     }
 
     /// Bytes that have been taken and have not left yet.
@@ -140,6 +168,7 @@ impl Socket {
         match self {
             Self::Plain(_) => 0,
             Self::Tls(tls) => tls.unsent_bytes(),
+            Self::Framed(framed) => framed.inner.unsent_bytes(),
         }
     }
 
@@ -149,6 +178,7 @@ impl Socket {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(tls) => tls.stream(),
+            Self::Framed(framed) => framed.inner.stream(),
         }
     }
 
@@ -157,6 +187,7 @@ impl Socket {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(tls) => tls.stream_mut(),
+            Self::Framed(framed) => framed.inner.stream_mut(),
         }
     }
 }

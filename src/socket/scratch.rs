@@ -10,6 +10,9 @@ const SEAL_BYTES_SPARE: usize = 1 << 10;
 /// What TLS costs a connection that is idle, in bytes: measured, and rounded up (see `results/`).
 const SESSION_BYTES: usize = 4 << 10;
 
+/// What frames cost a connection that is idle, in bytes: measured, and rounded up (see `results/`).
+const FRAMES_BYTES: usize = 256;
+
 /// Room to work in, and an account of what sockets keep from one call to the next. Takes no memory
 /// before the first TLS socket needs it.
 #[derive(Debug, Default)]
@@ -40,17 +43,31 @@ impl Scratch {
 
     /// Takes a socket from elsewhere into the account.
     pub fn adopt(&mut self, socket: &mut Socket) {
-        if let Socket::Tls(tls) = socket {
-            self.held_bytes += SESSION_BYTES;
-            self.settle(tls.held_bytes(), &mut tls.counted);
+        match socket {
+            Socket::Plain(_) => {}
+            Socket::Tls(tls) => {
+                self.held_bytes += SESSION_BYTES;
+                self.settle(tls.held_bytes(), &mut tls.counted);
+            }
+            Socket::Framed(framed) => {
+                self.held_bytes += FRAMES_BYTES;
+                self.adopt(&mut framed.inner);
+            }
         }
     }
 
     /// Takes a socket that goes out of it.
     pub fn release(&mut self, socket: &mut Socket) {
-        if let Socket::Tls(tls) = socket {
-            self.settle(0, &mut tls.counted);
-            self.held_bytes -= SESSION_BYTES;
+        match socket {
+            Socket::Plain(_) => {}
+            Socket::Tls(tls) => {
+                self.settle(0, &mut tls.counted);
+                self.held_bytes -= SESSION_BYTES;
+            }
+            Socket::Framed(framed) => {
+                self.release(&mut framed.inner);
+                self.held_bytes -= FRAMES_BYTES;
+            }
         }
     }
 

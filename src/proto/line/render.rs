@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use crate::model::{CloseReason, Event, Refusal, Reply};
+use crate::model::{CloseReason, Event, Past, Refusal, Reply};
 
 const HELP: &str = "\
 Server commands
@@ -38,8 +38,13 @@ pub(in crate::proto) fn event(event: &Event<'_>, out: &mut Vec<u8>) {
 pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     match *reply {
         Reply::Help => out.extend_from_slice(HELP.as_bytes()),
+        Reply::Welcome { name, .. } => {
+            out.extend_from_slice(HELP.as_bytes());
+            line(out, &["You are ", name.as_str()]);
+        }
         Reply::YouAre(name) => line(out, &["You are ", name.as_str()]),
-        Reply::YouJoined(room) => line(out, &["You joined ", room.as_str()]),
+        Reply::Entered { room, .. } => line(out, &["You joined ", room.as_str()]),
+        Reply::Past(_, past) => history(past, out),
         Reply::YouAreIn(room) => line(out, &["You are in ", room.as_str()]),
         Reply::YouLeft(room) => line(out, &["You left ", room.as_str()]),
         Reply::NotInRoom => line(out, &["You are not in that room"]),
@@ -60,13 +65,14 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             let entries = rooms.iter().map(|r| format!("{} ({})", r.name, r.members));
             list(out, "Rooms", entries, more, missing);
         }
-        Reply::Users { names, more, missing } => list(out, "Users", names.iter(), more, missing),
+        Reply::Users { names, more, missing, .. } => list(out, "Users", names.iter(), more, missing),
         Reply::Unknown(word) => line(out, &["Unrecognized command ", word, ", try /help"]),
+        Reply::Malformed => line(out, &["Not a request of hubbub.v1.json, see docs/protocol.md"]),
         Reply::TooLong { max } => {
             put(out, format_args!("Messages can only be {max} chars long\n"));
         }
         Reply::NotUtf8 => line(out, &["Messages must be valid UTF-8"]),
-        Reply::Missed(count) => {
+        Reply::Missed { count, .. } => {
             put(out, format_args!("Server is very busy and dropped {count} messages, sorry!\n"))
         }
         Reply::Internal => line(out, &["Internal error, closing this connection"]),
@@ -80,6 +86,19 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             line(out, &["Server is shutting down, bye!"]);
         }
         Reply::TurnedAway(reason) => line(out, &[why_turned_away(reason)]),
+        // Lines have no words for these.
+        Reply::Ping | Reply::Pong(_) | Reply::Closing(_) => {}
+    }
+}
+
+fn history(past: &Past, out: &mut Vec<u8>) {
+    let count = past.messages().count();
+    if count == 0 {
+        return;
+    }
+    put(out, format_args!("Last {count} messages:\n"));
+    for said in past.messages() {
+        line(out, &[said.author, ": ", said.text]);
     }
 }
 
@@ -165,9 +184,10 @@ mod tests {
         ];
         let all = Reply::Rooms { rooms: &rooms, more: 0, missing: 0 };
         assert_eq!(rendered(&all), "Rooms - main (12), den (2)\n");
-        let cut = Reply::Users { names: &[name("a1"), name("b2")], more: 7, missing: 0 };
+        let room = &name("den");
+        let cut = Reply::Users { room, names: &[name("a1"), name("b2")], more: 7, missing: 0 };
         assert_eq!(rendered(&cut), "Users - a1, b2, … and 7 more\n");
-        let partial = Reply::Users { names: &[name("a1")], more: 0, missing: 1 };
+        let partial = Reply::Users { room, names: &[name("a1")], more: 0, missing: 1 };
         assert!(rendered(&partial).contains("incomplete"));
     }
 
@@ -177,7 +197,7 @@ mod tests {
         for r in [
             Reply::Help,
             Reply::YouAre(&n),
-            Reply::Missed(3),
+            Reply::Missed { room: &n, count: 3 },
             Reply::TooLong { max: 400 },
             Reply::NotUtf8,
             Reply::Farewell { seconds: 2 },

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use super::Rng;
 use crate::core::sink::Sink;
-use crate::model::{CloseReason, Command, SessionId, Slot};
+use crate::model::{CloseReason, Command, SessionId, Since, Slot};
 
 /// A command with its texts.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Ask {
             Self::Rooms => Command::Rooms,
             Self::Users => Command::Users,
             Self::Switch(room) => Command::Switch(room),
-            Self::Enter(room) => Command::Enter(room),
+            Self::Enter(room) => Command::Enter { room, since: Since::ALL },
             Self::Leave(room) => Command::Leave(room),
             Self::Say(text) => Command::Say(text),
             Self::SayIn(room, text) => Command::SayIn { room, text },

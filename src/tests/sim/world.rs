@@ -11,7 +11,7 @@ use super::shard::{Shard, State};
 use crate::core::Core;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Address, Mail, Parcel, mesh};
-use crate::model::{Allowance, Limits, Moment, ShardId};
+use crate::model::{Allowance, Limits, Moment, Origin, ShardId};
 
 const CLIENTS_MAX: usize = 24;
 /// Steps between two looks at what everyone has seen.
@@ -73,7 +73,7 @@ impl World {
     pub(super) fn of(rng: Rng, seed: u64, shards: u16, credit_max: u32, limits: Limits) -> Self {
         let (mailboxes, addresses) = mesh(shards);
         let each = ShardId::all(shards).zip(mailboxes).map(|(id, mailbox)| {
-            let core = Core::new(id, shards, limits.clone(), seed);
+            let core = Core::new(id, shards, limits.clone(), Origin { seed, unix_ms: 0 });
             Shard::new(core, mailbox, Credit::new(shards, credit_max))
         });
         Self {
