@@ -21,6 +21,8 @@ use crate::net::{AdmissionLimits, CertificateFiles};
 
 /// Least memory that clients and rooms can do with.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// Bytes of memory for a message of a usual length, with what is kept beside it.
+const HISTORY_BYTES_PER_MESSAGE: usize = 512;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Addresses that are remembered, if there may be fewer clients than half of that.
@@ -77,6 +79,10 @@ impl Config {
         let connections_max = connections_max(args.connections_max, shards, machine)?;
         let limits = Limits {
             message_chars_max: args.message_chars_max as usize,
+            history_messages_max: args.history_messages as usize,
+            history_bytes_max: history_bytes(args),
+            line_history: args.line_history,
+            pong_wait_max: Duration::from_secs(args.ping_seconds),
             announce_max: args.announce_max,
             feed_bytes_max: args.feed_bytes_max as usize,
             feed_messages_max: args.feed_messages_max as usize,
@@ -114,6 +120,12 @@ impl Config {
             limits,
         })
     }
+}
+
+/// Bytes for as many messages as a room may remember, of a usual length or a few of the longest.
+fn history_bytes(args: &Args) -> usize {
+    let longest = args.message_chars_max as usize * 16;
+    (args.history_messages as usize * HISTORY_BYTES_PER_MESSAGE).max(longest)
 }
 
 /// What `args` need of any machine.

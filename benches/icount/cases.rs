@@ -217,6 +217,7 @@ pub(crate) fn speak(chat: &mut Chat, member: (ShardId, Slot)) {
 fn parcel() -> Mail {
     let name = |text| Name::new(text).expect("a valid name");
     let event = Event::Said { author: &name("AmberOtter"), text: SAID }.share();
-    let message = ShardMsg::RoomEvent { room: name("main").key(), stamp: Stamp { seq: 1, time: 0 }, event };
+    let message =
+        ShardMsg::RoomEvent { room: name("main").key(), stamp: Stamp { seq: 1, time: 0 }, event };
     Mail::Parcel(Parcel { from: ShardId(0), slip: Slip::default(), messages: vec![message] })
 }

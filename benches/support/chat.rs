@@ -37,7 +37,8 @@ impl Sink for NullSink {
 impl Chat {
     /// Without sessions.
     pub(crate) fn new(shards: u16, limits: &Limits) -> Self {
-        let core = |shard| Core::new(shard, shards, limits.clone(), Origin { seed: SEED, unix_ms: 0 });
+        let core =
+            |shard| Core::new(shard, shards, limits.clone(), Origin { seed: SEED, unix_ms: 0 });
         Self { cores: ShardId::all(shards).map(core).collect(), now: Moment::default() }
     }
 

@@ -111,7 +111,11 @@ impl Courier {
         let mut messages = vec![];
         for seq in self.sent..self.sent + self.batch {
             let event = Event::Said { author: &author, text: TEXT }.share();
-            messages.push(ShardMsg::RoomEvent { room: room.clone(), stamp: Stamp { seq, time: 0 }, event });
+            messages.push(ShardMsg::RoomEvent {
+                room: room.clone(),
+                stamp: Stamp { seq, time: 0 },
+                event,
+            });
         }
         self.sent += self.batch;
         let parcel = Parcel { from: ShardId(0), slip: Slip::default(), messages };

@@ -92,6 +92,10 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_IDLE_SECONDS", value_name = "1..=1000000", help_heading = "Time")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub idle_seconds: Option<u64>,
+    /// Seconds after which a browser is asked whether it is still there; it has as long to answer.
+    #[arg(long, env = "HUBBUB_PING_SECONDS", value_name = "1..=3600", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
+    pub ping_seconds: u64,
     /// Seconds in which a client that has fallen behind must read 4 KiB, or is sent away.
     #[arg(long, env = "HUBBUB_STALL_SECONDS", value_name = "1..=3600", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
@@ -129,6 +133,16 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_ROOMS_MAX", value_name = "1..", default_value_t = 100_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), help_heading = "Rooms")]
     pub rooms_max: u32,
+    /// Messages that a room remembers, while somebody is in it, for those who come later; browsers
+    /// are told them.
+    #[arg(long, env = "HUBBUB_HISTORY_MESSAGES", value_name = "0..=1000", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=1000), help_heading = "Rooms")]
+    pub history_messages: u32,
+    /// Tell them to those who read lines, too, after one line that says how many there are: clients
+    /// that do not know of it take them for new ones.
+    #[arg(long, env = "HUBBUB_LINE_HISTORY", help_heading = "Rooms")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub line_history: bool,
 
     /// Address and port to listen on for TLS, such as 127.0.0.1:42070, beside the plain one; a
     /// proxy's header comes before the handshake.

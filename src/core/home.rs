@@ -1,9 +1,9 @@
 //! What a shard does for the rooms that are at home with it: decide the order of events, count
 //! members, tell the shards.
 
+use crate::core::history::History;
 #[cfg(any(test, feature = "simulation"))]
 use crate::core::journal::Entry;
-use crate::core::history::History;
 use crate::core::room::{Home, RoomIndex, Rooms};
 use crate::core::timers::Timer;
 use crate::core::{Core, Outgoing};

@@ -377,7 +377,8 @@ mod tests {
                 match step {
                     Step::Append(len) => {
                         let frame = vec![b'a' + (frames.len() % 26) as u8; len];
-                        log.append(&mut spares, &Shares::of_feed(&limits), |out| out.extend_from_slice(&frame));
+                        let shares = Shares::of_feed(&limits);
+                        log.append(&mut spares, &shares, |out| out.extend_from_slice(&frame));
                         frames.push(frame);
                         let kept: usize = frames[log.first() as usize..].iter().map(Vec::len).sum();
                         prop_assert!(kept <= bytes_max.max(len), "{} bytes kept", kept);
@@ -410,7 +411,9 @@ mod tests {
             let limits = Limits { feed_bytes_max: capacity, ..Limits::default() };
             let (mut log, mut spares) = (Log::default(), Spares::default());
             for _ in 0..5_000_000 / frame_bytes {
-                log.append(&mut spares, &Shares::of_feed(&limits), |out| out.resize(out.len() + frame_bytes, b'x'));
+                log.append(&mut spares, &Shares::of_feed(&limits), |out| {
+                    out.resize(out.len() + frame_bytes, b'x')
+                });
                 assert!(log.held_bytes() <= capacity, "{} of {capacity} bytes", log.held_bytes());
             }
             let kept = log.bytes(log.first()..log.head()).len();

@@ -46,8 +46,8 @@ use crate::core::session::{Gate, Request, Sessions};
 use crate::core::timers::{Timer, Timers};
 use crate::metrics::CoreCounters;
 use crate::model::{
-    CloseReason, Ending, Limits, Moment, Name, Origin, Reply, ReqId, SessionId, ShardId, ShardMsg, SharedEvent,
-    Slot, Spent,
+    CloseReason, Ending, Limits, Moment, Name, Origin, Reply, ReqId, SessionId, ShardId, ShardMsg,
+    SharedEvent, Slot, Spent,
 };
 use crate::proto::Wire;
 
@@ -155,7 +155,8 @@ impl Core {
     }
 
     /// A connection that speaks `wire` has been placed here: gives it a session with a name, on its
-    /// way to the lobby if its client does not ask for a room. Who is `exempt` has all allowances without end.
+    /// way to the lobby if its client does not ask for a room. Who is `exempt` has all allowances
+    /// without end.
     pub fn handle_open(&mut self, wire: Wire, exempt: bool, now: Moment) -> Slot {
         let name = self.guests.draw(|key| self.names.is_taken(key));
         let slot = self.sessions.open(wire, name.clone(), exempt, now);
@@ -237,7 +238,9 @@ impl Core {
                 Timer::Gather(session) => self.gather_deadline(session, now),
                 Timer::Close(session) => {
                     if let Some(slot) = self.sessions.find(session) {
-                        let Gate::Closing(Ending { reason, .. }) = self.sessions[slot].gate else { continue };
+                        let Gate::Closing(Ending { reason, .. }) = self.sessions[slot].gate else {
+                            continue;
+                        };
                         self.end(slot, reason, now);
                     }
                 }

@@ -65,7 +65,9 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             let entries = rooms.iter().map(|r| format!("{} ({})", r.name, r.members));
             list(out, "Rooms", entries, more, missing);
         }
-        Reply::Users { names, more, missing, .. } => list(out, "Users", names.iter(), more, missing),
+        Reply::Users { names, more, missing, .. } => {
+            list(out, "Users", names.iter(), more, missing)
+        }
         Reply::Unknown(word) => line(out, &["Unrecognized command ", word, ", try /help"]),
         Reply::Malformed => line(out, &["Not a request of hubbub.v1.json, see docs/protocol.md"]),
         Reply::TooLong { max } => {

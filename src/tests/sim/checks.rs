@@ -67,7 +67,9 @@ impl World {
         let core = &self.shards[shard].core;
         let feeds = core.rooms().iter().flat_map(|room| room.feeds());
         let logs: usize = feeds.map(|feed| feed.log().counted_bytes()).sum();
-        assert_eq!(core.rooms().held_bytes(), logs + core.rooms().spare_bytes());
+        let homes = core.rooms().iter().filter_map(|room| room.home.as_ref());
+        let histories: usize = homes.map(|home| home.history.held_bytes()).sum();
+        assert_eq!(core.rooms().held_bytes(), logs + histories + core.rooms().spare_bytes());
         let owed: usize = core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
         assert_eq!(core.sessions().owed_bytes(), owed);
     }

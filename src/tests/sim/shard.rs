@@ -147,6 +147,7 @@ impl World {
     }
 
     fn turn(&mut self, shard: usize) {
+        self.shards[shard].core.begin_turn(self.now);
         self.take_mail(shard);
         self.serve_clients(shard);
         if self.shards[shard].is_due(self.now) {

@@ -1,0 +1,63 @@
+//! Clients whose protocol has a question for that are asked, now and then, whether they are still
+//! there. It is also what keeps a connection open that somebody in between would close as idle.
+
+use std::collections::VecDeque;
+
+use crate::core::Core;
+use crate::core::session::Gate;
+use crate::core::timers::Timer;
+use crate::model::{CloseReason, Moment, Reply, SessionId, Slot};
+
+/// Who is asked next, and when. Everyone waits for as long, so whoever was asked first comes first.
+pub(super) type Heartbeats = VecDeque<(Moment, SessionId)>;
+
+impl Core {
+    /// Sees that the client of the session in `slot`, which is new, is asked, if its protocol knows
+    /// that.
+    pub(super) fn watch_presence(&mut self, slot: Slot, now: Moment) {
+        if self.sessions[slot].wire.is_framed() {
+            self.ask_later(self.sessions.id(slot), now);
+        }
+    }
+
+    fn ask_later(&mut self, id: SessionId, now: Moment) {
+        let due = now.after(self.limits.pong_wait_max);
+        if self.heartbeats.is_empty() {
+            self.timers.set(due, Timer::Heartbeats);
+        }
+        self.heartbeats.push_back((due, id));
+    }
+
+    /// Asks all whose time has come, and ends those who have not answered the last time.
+    pub(super) fn ask_presence(&mut self, now: Moment) {
+        if self.drain.has_begun() {
+            return;
+        }
+        let due = self.heartbeats.partition_point(|&(due, _)| due <= now);
+        for (_, id) in self.heartbeats.drain(..due).collect::<Vec<_>>() {
+            if let Some(slot) = self.sessions.find(id) {
+                self.ask(slot, now);
+            }
+        }
+        if let Some(&(next, _)) = self.heartbeats.front() {
+            self.timers.set(next, Timer::Heartbeats);
+        }
+    }
+
+    fn ask(&mut self, slot: Slot, now: Moment) {
+        let session = &mut self.sessions[slot];
+        if matches!(session.gate, Gate::Closing(_)) {
+            return;
+        }
+        // Who has not got the question yet is judged by how much it reads.
+        let is_behind = session.blocked || session.outbox.is_some();
+        if !is_behind && std::mem::replace(&mut session.asked, true) {
+            self.end(slot, CloseReason::NoPong, now);
+            return;
+        }
+        if !is_behind {
+            self.reply(slot, &Reply::Ping);
+        }
+        self.ask_later(self.sessions.id(slot), now);
+    }
+}

@@ -1,0 +1,147 @@
+//! JSON to commands.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+use serde::Deserialize;
+
+use crate::model::{Command, Limits, Since};
+use crate::proto::sanitize;
+
+/// Bytes of a character in JSON, at most: two escapes.
+const CHAR_BYTES_MAX: usize = 12;
+/// Room in a request for more than its text: names, spaces.
+const REQUEST_BYTES_SPARE: usize = 512;
+/// Digits of an epoch are these.
+const EPOCH_RADIX: u32 = 16;
+/// The epoch of no room.
+const NO_EPOCH: u64 = u64::MAX;
+
+/// The longest request, in bytes, that is looked at.
+pub(in crate::proto) fn request_bytes_max(limits: &Limits) -> usize {
+    limits.message_chars_max * CHAR_BYTES_MAX + REQUEST_BYTES_SPARE
+}
+
+/// See [`crate::proto::Decoder`].
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The request that is arriving is over the limit, and the client has been told.
+    discarding: bool,
+}
+
+/// All fields of all requests: one that is not there is empty. There is none that is nested, so
+/// neither is what can be read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    room: Cow<'a, str>,
+    #[serde(borrow, default)]
+    text: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    epoch: Cow<'a, str>,
+    #[serde(default)]
+    seq: u64,
+}
+
+impl Decoder {
+    /// The next request, of which each is a line.
+    pub(in crate::proto) fn next<'a>(
+        &mut self,
+        input: &'a [u8],
+        at: &mut usize,
+        limits: &Limits,
+        clean: &'a mut String,
+    ) -> Option<Command<'a>> {
+        loop {
+            let rest = &input[*at..];
+            let Some(end) = memchr(b'\n', rest) else {
+                let too_long = rest.len() > request_bytes_max(limits);
+                if !(self.discarding || too_long) {
+                    return None;
+                }
+                *at += rest.len();
+                let is_told = std::mem::replace(&mut self.discarding, true);
+                return (!is_told).then_some(Command::TooLong);
+            };
+            *at += end + 1;
+            if std::mem::take(&mut self.discarding) {
+                continue;
+            }
+            let request = &rest[..end];
+            return Some(if request.len() > request_bytes_max(limits) {
+                Command::TooLong
+            } else {
+                command(request, limits, clean)
+            });
+        }
+    }
+}
+
+fn command<'a>(request: &'a [u8], limits: &Limits, clean: &'a mut String) -> Command<'a> {
+    let Ok(request) = std::str::from_utf8(request) else {
+        return Command::NotUtf8 { last_strike: true };
+    };
+    let Ok(request) = serde_json::from_str::<Request<'a>>(request) else {
+        return Command::Malformed;
+    };
+    let Request { kind, room, text, name, epoch, seq } = request;
+    match &*kind {
+        "say" => say(room, text, limits, clean),
+        "join" => Command::Enter { room: keep(room, clean), since: since(&epoch, seq) },
+        "leave" => Command::Leave(keep(room, clean)),
+        "name" => Command::Rename(keep(name, clean)),
+        "rooms" => Command::Rooms,
+        "users" => Command::UsersOf(keep(room, clean)),
+        "quit" => Command::Quit,
+        _ => Command::Unknown(keep(kind, clean)),
+    }
+}
+
+fn since(epoch: &str, seq: u64) -> Since {
+    if epoch.is_empty() {
+        return Since::ALL;
+    }
+    Since { epoch: u64::from_str_radix(epoch, EPOCH_RADIX).unwrap_or(NO_EPOCH), seq }
+}
+
+/// The text, for as long as `clean` lives.
+fn keep<'a>(text: Cow<'a, str>, clean: &'a mut String) -> &'a str {
+    match text {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => {
+            *clean = text;
+            clean
+        }
+    }
+}
+
+fn say<'a>(
+    room: Cow<'a, str>,
+    text: Cow<'a, str>,
+    limits: &Limits,
+    clean: &'a mut String,
+) -> Command<'a> {
+    let (room, text) = match (room, text) {
+        (Cow::Borrowed(room), Cow::Borrowed(text)) if sanitize::is_clean(text) => (room, text),
+        (room, text) => {
+            sanitize::clean_into(&text, clean);
+            let end = clean.len();
+            clean.push_str(&room);
+            let (text, room) = clean.split_at(end);
+            (room, text)
+        }
+    };
+    let max = limits.message_chars_max;
+    if text.trim_start().is_empty() {
+        Command::Malformed
+    } else if text.len() > max && text.chars().count() > max {
+        Command::TooLong
+    } else {
+        Command::SayIn { room, text }
+    }
+}
