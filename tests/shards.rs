@@ -79,6 +79,9 @@ mod mesh {
 mod model {
     pub(crate) use hubbub::model::*;
 }
+mod proto {
+    pub(crate) use hubbub::proto::Wire;
+}
 mod socket {
     pub(crate) use hubbub::socket::*;
 }
