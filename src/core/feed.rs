@@ -204,6 +204,10 @@ impl Feed {
         troubles: &mut Vec<Trouble>,
     ) -> Flushed {
         if self.next == 0 {
+            // Another feed of the room may have been served in fewer slices, or in more.
+            if self.settled_head == self.log.head() {
+                return Flushed { complete: true, ..Flushed::default() };
+            }
             (self.pass_head, self.pass_end) = (self.log.head(), self.log.end_bytes());
         }
         let (first, head) = (self.log.first(), self.log.head());
@@ -302,6 +306,19 @@ mod tests {
         assert_eq!(flushed, Flushed { deliveries: 1, members: 2, complete: true });
         feed.settle(&mut spares);
         assert_eq!(feed.log.held_bytes(), 0, "everyone has it");
+    }
+
+    #[test]
+    fn what_has_been_served_is_not_served_again() {
+        let (mut spares, mut troubles) = (Spares::default(), vec![]);
+        let (limits, room) = (Limits::default(), Name::new("main").unwrap());
+        let mut feed = Feed::new(Wire::Line);
+        feed.add(0, false);
+        feed.add(1, false);
+        feed.append(&mut spares, &limits, &room, (Stamp::default(), &Event::Joined(&room)));
+        let mut is_complete = || feed.flush(1, &mut Everything, &mut troubles).complete;
+        let complete = [is_complete(), is_complete(), is_complete(), is_complete()];
+        assert_eq!(complete, [false, true, true, true]);
     }
 
     #[test]

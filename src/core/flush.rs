@@ -250,6 +250,10 @@ fn plan(session: &Session, rooms: &Rooms) -> (SmallVec<[Part; 4]>, bool) {
         }
         parts.push(Part::Private);
     }
+    // The farewell is the last there is, whoever goes after that.
+    if matches!(session.gate, Gate::Closing(Ending { reason: CloseReason::Drain, .. })) {
+        return (parts, true);
+    }
     for (index, cursor) in cursors.into_iter().enumerate() {
         let head = feed(index).map_or(cursor, |feed| feed.head());
         if cursor < head {

@@ -16,16 +16,23 @@ impl Core {
     /// that.
     pub(super) fn watch_presence(&mut self, slot: Slot, now: Moment) {
         if self.sessions[slot].wire.is_framed() {
-            self.ask_later(self.sessions.id(slot), now);
+            let was_nobody = self.heartbeats.is_empty();
+            self.ask_later(slot, now);
+            if was_nobody {
+                self.set_heartbeats();
+            }
         }
     }
 
-    fn ask_later(&mut self, id: SessionId, now: Moment) {
+    fn ask_later(&mut self, slot: Slot, now: Moment) {
         let due = now.after(self.limits.pong_wait_max);
-        if self.heartbeats.is_empty() {
-            self.timers.set(due, Timer::Heartbeats);
+        self.heartbeats.push_back((due, self.sessions.id(slot)));
+    }
+
+    fn set_heartbeats(&mut self) {
+        if let Some(&(next, _)) = self.heartbeats.front() {
+            self.timers.set(next, Timer::Heartbeats);
         }
-        self.heartbeats.push_back((due, id));
     }
 
     /// Asks all whose time has come, and ends those who have not answered the last time.
@@ -39,9 +46,7 @@ impl Core {
                 self.ask(slot, now);
             }
         }
-        if let Some(&(next, _)) = self.heartbeats.front() {
-            self.timers.set(next, Timer::Heartbeats);
-        }
+        self.set_heartbeats();
     }
 
     fn ask(&mut self, slot: Slot, now: Moment) {
@@ -58,6 +63,6 @@ impl Core {
         if !is_behind {
             self.reply(slot, &Reply::Ping);
         }
-        self.ask_later(self.sessions.id(slot), now);
+        self.ask_later(slot, now);
     }
 }

@@ -40,7 +40,7 @@ impl Core {
         session.rooms.push(Membership { room: index, index: member, leaving: false });
         let (room, epoch) = (room.name.clone(), past.as_ref().map_or(0, |past| past.epoch));
         self.reply(slot, &Reply::Entered { room: &room, epoch, seq: stamp.seq });
-        if let Some(past) = past.filter(|past| !past.is_empty()) {
+        if let Some(past) = past {
             self.reply(slot, &Reply::Past(&room, &past));
         }
         self.open_gate(slot, now);

@@ -270,6 +270,12 @@ impl Core {
         self.timers.next()
     }
 
+    /// The same without that of what never comes to an end: heartbeats.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn next_deadline_of_work(&self) -> Option<Moment> {
+        self.timers.next_but(|timer| *timer == Timer::Heartbeats)
+    }
+
     /// Whether everyone has been seen off.
     #[must_use]
     pub fn is_drained(&self) -> bool {

@@ -11,7 +11,10 @@ impl Core {
     /// A command of a session that has to pay for it.
     #[cold]
     pub(super) fn handle_metered(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
-        self.spend(slot, command.cost(), now);
+        // The answer to a question of ours is nothing that its user does.
+        if command != Command::Pong || !self.sessions[slot].asked {
+            self.spend(slot, command.cost(), now);
+        }
         self.obey(slot, command, now);
         self.rest(slot, now);
     }

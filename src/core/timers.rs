@@ -50,6 +50,13 @@ impl Timers {
         self.queue.keys().next().map(|&(deadline, _)| deadline)
     }
 
+    /// The earliest deadline of those timers that are not `left_out`.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn next_but(&self, left_out: impl Fn(&Timer) -> bool) -> Option<Moment> {
+        let mut others = self.queue.iter().filter(|&(_, timer)| !left_out(timer));
+        others.next().map(|(&(deadline, _), _)| deadline)
+    }
+
     /// Takes out the earliest timer whose deadline has come; of equal ones that which was set
     /// first.
     pub fn pop(&mut self, now: Moment) -> Option<Timer> {

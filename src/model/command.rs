@@ -71,9 +71,10 @@ impl Command<'_> {
     #[must_use]
     pub fn cost(&self) -> u32 {
         match self {
-            Self::Quit | Self::Close(_) | Self::BadFrame(_) | Self::Pong => 0,
+            Self::Quit | Self::Close(_) | Self::BadFrame(_) => 0,
             Self::Say(_) | Self::SayIn { .. } | Self::Help | Self::Unknown(_) => 1,
-            Self::TooLong | Self::NotUtf8 { .. } | Self::Malformed | Self::Ping(_) => 1,
+            Self::TooLong | Self::NotUtf8 { .. } | Self::Malformed => 1,
+            Self::Ping(_) | Self::Pong => 1,
             Self::Rename(_) | Self::Switch(_) | Self::Enter { .. } | Self::Leave(_) => 5,
             Self::Rooms | Self::Users | Self::UsersOf(_) => 10,
         }

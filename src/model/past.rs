@@ -90,10 +90,4 @@ impl Past {
     pub fn messages(&self) -> impl Iterator<Item = Said<'_>> {
         decode(&self.messages)
     }
-
-    /// Whether there is nothing to tell.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.messages.is_empty() && !self.gap
-    }
 }

@@ -4,8 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 
 use super::Rng;
+use super::reader::Reader;
 use crate::core::sink::Sink;
 use crate::model::{CloseReason, Command, SessionId, Since, Slot};
+use crate::proto::Wire;
 
 /// A command with its texts.
 #[derive(Clone, Debug)]
@@ -24,6 +26,11 @@ pub(super) enum Ask {
     Unknown,
     TooLong,
     NotUtf8(bool),
+    Malformed,
+    Ping,
+    Pong,
+    Close,
+    BadFrame,
 }
 
 impl Ask {
@@ -44,6 +51,11 @@ impl Ask {
             Self::Unknown => Command::Unknown("/what"),
             Self::TooLong => Command::TooLong,
             Self::NotUtf8(last_strike) => Command::NotUtf8 { last_strike: *last_strike },
+            Self::Malformed => Command::Malformed,
+            Self::Ping => Command::Ping(b"there?"),
+            Self::Pong => Command::Pong,
+            Self::Close => Command::Close(1000),
+            Self::BadFrame => Command::BadFrame(1002),
         })
     }
 }
@@ -52,6 +64,7 @@ impl Ask {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) session: SessionId,
+    pub(super) wire: Wire,
     /// In several rooms at once.
     pub(super) many_rooms: bool,
     /// Bytes the connection holds between server and client.
@@ -64,8 +77,10 @@ pub(super) struct Client {
     unread: VecDeque<u8>,
     /// The server was told that the window is full.
     pub(super) refused: bool,
-    /// All it has read.
-    pub(super) seen: Vec<u8>,
+    /// What it has read.
+    pub(super) reader: Reader,
+    /// It does not say that it is there when it is asked.
+    is_mute: bool,
     /// Why the server ended the session, if it did.
     pub(super) closed: Option<CloseReason>,
     /// Its time was up before it had read what it was owed.
@@ -85,16 +100,18 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(session: SessionId, rng: &mut Rng) -> Self {
+    pub(super) fn new(session: SessionId, wire: Wire, rng: &mut Rng) -> Self {
         Self {
             session,
-            many_rooms: rng.one_in(5),
+            wire,
+            many_rooms: wire == Wire::WebJson || rng.one_in(5),
             window: *rng.pick(&[40, 200, 1_000, 100_000]),
             stalled: false,
             asks: VecDeque::new(),
             unread: VecDeque::new(),
             refused: false,
-            seen: vec![],
+            reader: Reader::new(wire),
+            is_mute: rng.one_in(8),
             closed: None,
             cut: false,
             readable: false,
@@ -118,8 +135,14 @@ impl Client {
     /// Reads up to `max` bytes; whether the server may write again after it was refused.
     pub(super) fn read(&mut self, max: usize) -> bool {
         let count = max.min(self.unread.len());
-        self.seen.extend(self.unread.drain(..count));
+        self.reader.read(self.unread.drain(..count));
         count > 0 && std::mem::take(&mut self.refused)
+    }
+
+    /// The answers it owes to the server's questions.
+    pub(super) fn pongs(&mut self) -> usize {
+        let pings = std::mem::take(&mut self.reader.pings);
+        if self.is_mute { 0 } else { pings }
     }
 
     pub(super) fn has_read_all(&self) -> bool {
@@ -147,6 +170,10 @@ impl Client {
                 1 => Ask::Leave(room),
                 _ => Ask::SayIn(room, text),
             };
+        }
+        if self.wire.is_framed() && rng.one_in(16) {
+            let asks = [Ask::Ping, Ask::Ping, Ask::Pong, Ask::Malformed, Ask::Close, Ask::BadFrame];
+            return rng.pick(&asks).clone();
         }
         match rng.below(32) {
             0 => Ask::Help,

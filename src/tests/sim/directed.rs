@@ -57,7 +57,7 @@ fn say(world: &mut World, client: usize) {
 }
 
 fn said(world: &World, client: usize) -> usize {
-    String::from_utf8_lossy(&world.clients[client].seen).matches(": m").count()
+    String::from_utf8_lossy(&world.clients[client].reader.lines).matches(": m").count()
 }
 
 /// Chance decides who goes on.
@@ -133,7 +133,7 @@ fn f37_a_list_ends_in_time_without_a_shard_that_pauses() {
         world.ask(client, Ask::Rooms);
         // Nobody but the shard itself has a deadline.
         world.rest();
-        let seen = String::from_utf8_lossy(&world.clients[client].seen);
+        let seen = String::from_utf8_lossy(&world.clients[client].reader.lines);
         assert!(seen.contains("(incomplete: 1 shards "), "seed {seed}: {seen}");
         world.come_to_rest();
     }
@@ -161,7 +161,7 @@ fn f34_going_down_waits_for_who_is_refused_a_room() {
         world.rest();
         world.check_gone_down();
         world.check_views(true);
-        let seen = String::from_utf8_lossy(&world.clients[client].seen);
+        let seen = String::from_utf8_lossy(&world.clients[client].reader.lines);
         let has_time = rounds == ROUNDS_MAX;
         assert!(!has_time || seen.contains("is not there to join"), "{seen}");
     }

@@ -13,6 +13,7 @@ mod client;
 #[cfg(test)]
 mod directed;
 mod oracle;
+mod reader;
 mod rest;
 mod shard;
 mod world;

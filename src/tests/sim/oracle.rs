@@ -67,16 +67,32 @@ impl Oracle {
 
     /// Checks that `client` saw what it should: up to now, or all of it at rest.
     pub(super) fn check(&self, client: &Client, at_rest: bool) {
-        let end = client.seen.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let whole = str::from_utf8(&client.seen[..end]).expect("only UTF-8 is sent");
+        let seen = &client.reader.lines;
+        let end = seen.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let whole = str::from_utf8(&seen[..end]).expect("only UTF-8 is sent");
         let stays = self.stays.get(&client.session).map_or(&[][..], Vec::as_slice);
         let complete = at_rest && client.is_complete();
+        for told in &client.reader.pasts {
+            self.check_past(&stays[told.stay], &told.messages);
+        }
+        if complete && client.wire.is_framed() {
+            assert_eq!(client.reader.ended, client.closed.is_some(), "every end is told");
+        }
         if client.many_rooms {
             self.check_many(whole, stays, complete);
         } else {
             let seen_off = client.closed == Some(CloseReason::Drain);
             self.check_one(whole, stays, complete, seen_off);
         }
+    }
+
+    /// Who came in was told the last of what was said before, and nothing else.
+    fn check_past(&self, stay: &Stay, told: &[(u64, String)]) {
+        let events = self.rooms[&stay.room][stay.life].iter().take(stay.after as usize);
+        let said = (1..).zip(events).filter(|(_, line)| line.contains(": "));
+        let said: Vec<(u64, &str)> = said.map(|(seq, line)| (seq, line.as_str())).collect();
+        let told: Vec<(u64, &str)> = told.iter().map(|(seq, line)| (*seq, line.as_str())).collect();
+        assert!(said.ends_with(&told), "{told:?} of {said:?}");
     }
 
     /// One room at a time: every line must be the next event of the room, or something private. Who
@@ -144,6 +160,7 @@ fn is_private(line: &str) -> bool {
         "Unrecognized ",
         "Messages ",
         "Internal error, ",
+        "Not a request ",
     ]
     .iter()
     .any(|prefix| line.starts_with(prefix))

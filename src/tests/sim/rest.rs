@@ -48,7 +48,7 @@ impl World {
         for _ in 0..ROUNDS_MAX {
             if !self.go_on() {
                 let left = self.shards.iter().filter(|shard| shard.state != State::Done);
-                let deadlines = left.filter_map(|shard| shard.core.next_deadline());
+                let deadlines = left.filter_map(|shard| shard.core.next_deadline_of_work());
                 let Some(deadline) = deadlines.min() else { return };
                 self.now = self.now.max(deadline);
             }
@@ -111,8 +111,8 @@ impl World {
         for client in connected {
             let client = &self.clients[client];
             assert_eq!(client.closed, Some(CloseReason::Drain));
-            assert!(client.seen.ends_with(b"Server is shutting down, bye!\n"), "told last");
-            let seen = String::from_utf8_lossy(&client.seen);
+            assert!(client.reader.lines.ends_with(b"Server is shutting down, bye!\n"), "told last");
+            let seen = String::from_utf8_lossy(&client.reader.lines);
             let heard = seen.contains("last words") || seen.contains("dropped");
             let spoke = client.asks.is_empty() && !client.many_rooms;
             assert!(heard || !spoke, "what was said before the end is heard");
@@ -129,11 +129,14 @@ impl World {
     /// `/rooms` tells what the oracle knows.
     fn check_lists(&mut self) {
         let Some(client) = self.any() else { return };
-        let before = self.clients[client].seen.len();
+        let before = self.clients[client].reader.lines.len();
+        // Who does not answer when asked may go while time passes after that.
+        let members = self.oracle.members();
         self.ask(client, Ask::Rooms);
         self.rest();
-        let answer = String::from_utf8_lossy(&self.clients[client].seen[before..]).into_owned();
-        let mut rooms: Vec<_> = self.oracle.members().into_iter().collect();
+        let answer =
+            String::from_utf8_lossy(&self.clients[client].reader.lines[before..]).into_owned();
+        let mut rooms: Vec<_> = members.into_iter().collect();
         rooms.sort_by_key(|(key, members)| (std::cmp::Reverse(*members), key.clone()));
         let more = rooms.len().saturating_sub(self.limits.list_entries_max);
         rooms.truncate(self.limits.list_entries_max);

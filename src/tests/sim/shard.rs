@@ -13,7 +13,6 @@ use crate::core::Core;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Mail, Mailbox, Parcel};
 use crate::model::{CloseReason, Moment, ShardId, ShardMsg, Slot};
-use crate::proto::Wire;
 use crate::shard::post;
 
 /// Messages handled before clients get a turn, when nothing is wrong.
@@ -215,11 +214,12 @@ impl World {
         if it.draining {
             return;
         }
-        let slot = it.core.handle_open(Wire::Line, self.rng.one_in(4), self.now);
+        let wire = *self.rng.pick(self.wires);
+        let slot = it.core.handle_open(wire, self.rng.one_in(4), self.now);
         let known = it.by_slot.insert(slot, self.clients.len());
         assert!(known.is_none(), "a slot is used again only when it is free");
         let session = it.core.sessions().id(slot);
-        self.clients.push(Client::new(session, &mut self.rng));
+        self.clients.push(Client::new(session, wire, &mut self.rng));
     }
 
     /// Reads what clients have sent, and has the core handle it.

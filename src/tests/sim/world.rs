@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Address, Mail, Parcel, mesh};
 use crate::model::{Allowance, Limits, Moment, Origin, ShardId};
+use crate::proto::Wire;
 
 const CLIENTS_MAX: usize = 24;
 /// Steps between two looks at what everyone has seen.
@@ -39,6 +40,8 @@ pub(super) struct World {
     pub(super) faulty: bool,
     /// The server goes down in the middle of the game.
     goes_down: bool,
+    /// What is spoken, in proportion.
+    pub(super) wires: &'static [Wire],
     /// Shards that have been told that the server goes down.
     pub(super) told_to_drain: usize,
 }
@@ -60,13 +63,16 @@ impl World {
             stall_wait_max: Duration::from_millis(*rng.pick(&[300, 100_000])),
             stall_bytes_min: 100,
             outbox_bytes_max: *rng.pick(&[500, 65_536]),
+            history_messages_max: *rng.pick(&[0, 3, 50]),
+            pong_wait_max: Duration::from_millis(*rng.pick(&[1_000, 100_000])),
             list_entries_max: *rng.pick(&[3, 100]),
             flush_members_max: *rng.pick(&[1, 3, 256]),
             flush_sessions_max: *rng.pick(&[1, 256]),
             ..Limits::default()
         };
         let goes_down = rng.one_in(6);
-        Self { goes_down, ..Self::of(rng, seed, shards, credit_max, limits) }
+        let wires = &[Wire::Line, Wire::Line, Wire::WebLine, Wire::WebJson];
+        Self { goes_down, wires, ..Self::of(rng, seed, shards, credit_max, limits) }
     }
 
     /// A server of so many shards with such limits, that does not go down before its end.
@@ -91,6 +97,7 @@ impl World {
             steps: 0,
             faulty: true,
             goes_down: false,
+            wires: &[Wire::Line],
             told_to_drain: 0,
             limits,
         }
@@ -217,14 +224,18 @@ impl World {
     }
 
     /// `client` reads. Whether there was something to read.
-    pub(super) fn read_client(&mut self, client: usize, max: usize) -> bool {
-        let client = &mut self.clients[client];
-        let before = client.seen.len();
+    pub(super) fn read_client(&mut self, index: usize, max: usize) -> bool {
+        let client = &mut self.clients[index];
+        let before = client.reader.bytes;
         if client.read(max) {
             client.writable = true;
             self.shards[client.session.shard.index()].events = true;
         }
-        client.seen.len() > before
+        let has_read = client.reader.bytes > before;
+        for _ in 0..client.pongs() {
+            self.ask(index, Ask::Pong);
+        }
+        has_read
     }
 
     fn pass_time(&mut self) {
@@ -301,7 +312,7 @@ impl World {
     /// A number that depends on everything that everyone has seen.
     #[cfg(test)]
     pub(super) fn trace(&self) -> u64 {
-        let seen = self.clients.iter().flat_map(|client| &client.seen);
+        let seen = self.clients.iter().flat_map(|client| &client.reader.lines);
         seen.fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
