@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Fold, FOLD_PEOPLE_MAX } from '../../../web/fold.js';
+
+function fold(...events) {
+  const it = new Fold();
+  events.forEach((event) => it.add(event));
+  return it;
+}
+const join = (name) => ({ type: 'join', name });
+const leave = (name) => ({ type: 'leave', name });
+const rename = (old, name) => ({ type: 'rename', old, new: name });
+
+test('a run is told in one sentence', () => {
+  const run = fold(join('amy'), join('bob'), leave('eve'), join('kim'), leave('KIM'),
+    leave('lee'), join('lee'));
+  assert.equal(run.summary(),
+    'amy and bob came in · eve left · kim came and went · lee left and came back');
+  assert.equal(run.count, 7);
+  assert.deepEqual(run.steps.map(({ text }) => text).slice(0, 3),
+    ['amy came in', 'bob came in', 'eve left']);
+});
+
+test('who takes a name on the way in is told under that name', () => {
+  assert.equal(fold(join('CalmOtter'), rename('CalmOtter', 'amy')).summary(), 'amy came in');
+  assert.equal(fold(rename('amy', 'ann'), rename('ann', 'zoe')).summary(), 'amy is now zoe');
+  assert.equal(fold(rename('amy', 'ann'), leave('ann')).summary(), 'ann left');
+  const many = fold(...['a', 'b', 'c', 'd'].map((it) => rename(`${it}1`, `${it}2`)));
+  assert.equal(many.summary(), 'a1 is now a2 · b1 is now b2 · 2 more new names');
+});
+
+test('a crowd is counted', () => {
+  const run = fold(join('amy'), { type: 'tally', joined: 12, left: 3 });
+  assert.equal(run.summary(), 'amy and 12 others came in · 3 people left');
+});
+
+test('a long run is bounded, and still counts right', () => {
+  const events = [];
+  for (let i = 0; i < 3 * FOLD_PEOPLE_MAX; i += 1) events.push(join(`name${i}`));
+  const run = fold(...events);
+  assert.equal(run.steps.length, FOLD_PEOPLE_MAX);
+  assert.equal(run.summary(),
+    `name0, name1, name2 and ${3 * FOLD_PEOPLE_MAX - 3} others came in`);
+});

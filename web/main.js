@@ -1,0 +1,205 @@
+/** Where the page begins: everything is made here, and told of everything else. */
+
+import { Chat } from './chat.js';
+import { Composer } from './composer.js';
+import { Connection } from './connection.js';
+import { byId } from './dom.js';
+import { Lines } from './lines.js';
+import { setUpNotifications } from './notify.js';
+import { Drawers, LinkLine, NameDialog, setUpHelp } from './shell.js';
+import { showPeople, showRooms } from './sidebar.js';
+import { load } from './store.js';
+import { isName, people } from './text.js';
+
+/** How often lists are asked for while somebody looks, in milliseconds, give or take a quarter. */
+const REFRESH_MS = 15_000;
+/** How long to gather reasons to ask for lists, in milliseconds. */
+const SOON_MS = 400;
+/** How long to gather changes before they are shown while nobody looks, in milliseconds. */
+const HIDDEN_MS = 250;
+
+const NO_CONNECTION = 'There is no connection; this waits here until it is back.';
+
+const kept = load();
+let connected = false;
+
+const connection = new Connection({
+  onMessage: (it) => chat.take(it),
+  onState: (state) => {
+    if (state.kind === 'open') connected = true;
+    else chat.lose();
+    link.show(state, !connected);
+  },
+});
+const chat = new Chat({
+  kept,
+  send: (it) => connection.send(it),
+  ask: (it) => connection.ask(it),
+  told: { changed, problem, heard, moved: () => refreshIn(SOON_MS) },
+});
+const link = new LinkLine(() => connection.connect());
+const drawers = new Drawers();
+const names = new NameDialog((name) => chat.rename(name));
+const help = setUpHelp();
+const composer = new Composer({ act, limit: () => chat.messageChars });
+const lines = new Lines(byId('log'), byId('jump'), readAll);
+const notify = setUpNotifications(byId('notify'), kept.notify, (text) => composer.tell(text));
+
+let shownName = '';
+let showing = false;
+
+/** Shows all changes of a moment at once, however many they are. */
+function changed() {
+  if (showing) return;
+  showing = true;
+  if (document.hidden) setTimeout(showAll, HIDDEN_MS);
+  else requestAnimationFrame(showAll);
+}
+
+function showAll() {
+  showing = false;
+  const room = chat.active;
+  lines.show(room);
+  showRooms(byId('my-rooms'), byId('other-rooms'), byId('more-rooms'), chat, choose);
+  showPeople(byId('people-list'), byId('more-people'), room, chat.me, (name) => {
+    drawers.close();
+    composer.mention(name);
+  });
+  byId('others').hidden = byId('other-rooms').childElementCount === 0;
+  byId('title').textContent = room?.name ?? 'No room';
+  byId('empty').hidden = room !== null && room.entries.some(({ kind }) => kind === 'message');
+  byId('empty').textContent = room ? 'Nothing was said here yet.' : 'Join a room to talk.';
+  byId('size').textContent = room && room.count !== null ? people(room.count) : '';
+  composer.address(room?.name);
+  showMe();
+  showUnread();
+}
+
+function showMe() {
+  if (shownName === chat.me) return;
+  shownName = chat.me;
+  byId('me').textContent = shownName;
+  names.close();
+}
+
+function showUnread() {
+  const rooms = [...chat.rooms.values()];
+  const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
+  const elsewhere = rooms.some((room) => room !== chat.active && room.unread > 0);
+  byId('open-rooms').classList.toggle('fresh', elsewhere);
+  byId('open-rooms').ariaLabel = elsewhere ? 'Rooms, some with unread messages' : 'Rooms';
+  const title = chat.active ? `${chat.active.name} · Hubbub` : 'Hubbub';
+  document.title = unread > 0 ? `(${unread}) ${title}` : title;
+}
+
+/** Whether somebody looks at what was just said; if not, and it names us, we call. */
+function heard(room, entry) {
+  if (entry.mention && document.hidden) {
+    notify(`${entry.name} in ${room.name}`, entry.text, () => chat.show(room));
+  }
+  return room === chat.active && !document.hidden && lines.atEnd;
+}
+
+/** The end of the room that is shown is in sight. */
+function readAll() {
+  if (document.hidden || !chat.active || chat.active.unread === 0) return;
+  chat.active.read();
+  changed();
+}
+
+function problem(text, code = '') {
+  if (names.isOpen && code.startsWith('name-')) names.tell(text);
+  else composer.tell(text);
+}
+
+/** A room was chosen. */
+function choose(action) {
+  const wasDrawer = drawers.close();
+  composer.tell();
+  action();
+  if (wasDrawer) byId('title').focus();
+  else composer.focus();
+}
+
+/** Does what was typed, and gives what was wrong about it. */
+function act({ say, command, argument }) {
+  if (say !== undefined) {
+    if (!chat.active) return 'You are in no room. Type /join and a room, or choose one.';
+    if (!chat.say(say)) return NO_CONNECTION;
+    lines.toEnd();
+    return null;
+  }
+  return COMMANDS[command](argument) ?? null;
+}
+
+const COMMANDS = {
+  help: () => help(),
+  name: (name) => (isName(name) ? sent(chat.rename(name)) : 'A name is 2 to 20 of A-Z a-z 0-9 - _'),
+  join: (name) => (isName(name) ? chat.join(name) : 'A room is 2 to 20 of A-Z a-z 0-9 - _'),
+  leave: () => (chat.active ? chat.leave(chat.active) : 'You are in no room.'),
+  rooms: () => tellRooms(),
+  users: () => tellUsers(),
+  quit: () => sent(chat.quit()),
+};
+
+function sent(was) {
+  return was ? null : NO_CONNECTION;
+}
+
+function tellRooms() {
+  const rooms = chat.directory.rooms.map(({ room, users }) => `${room} (${users})`);
+  chat.active?.note(`Rooms: ${rooms.join(', ')}`);
+  changed();
+}
+
+function tellUsers() {
+  const room = chat.active;
+  if (!room) return 'You are in no room.';
+  const others = room.others > 0 ? ` and ${people(room.others)} more` : '';
+  room.note(`Here: ${[...room.people?.values() ?? []].join(', ')}${others}`);
+  changed();
+  return null;
+}
+
+let refreshTimer = 0;
+
+/** Asks for lists in a while, and then again and again as long as somebody looks. */
+function refreshIn(wait) {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(() => {
+    if (!document.hidden) chat.refresh();
+    refreshIn(REFRESH_MS * (0.75 + Math.random() / 2));
+  }, wait);
+}
+
+byId('change-name').addEventListener('click', () => names.open(chat.me));
+byId('join-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const input = byId('join-input');
+  const name = input.value.trim();
+  if (!isName(name)) {
+    input.setCustomValidity('A room is 2 to 20 of A-Z a-z 0-9 - _');
+    input.reportValidity();
+    return;
+  }
+  input.value = '';
+  choose(() => chat.join(name));
+});
+byId('join-input').addEventListener('input', ({ target }) => target.setCustomValidity(''));
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) return;
+  connection.wake();
+  changed();
+  refreshIn(0);
+  if (lines.atEnd) readAll();
+});
+document.addEventListener('keydown', (event) => {
+  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!event.altKey || step === undefined) return;
+  event.preventDefault();
+  const rooms = [...chat.rooms.values()];
+  const to = rooms.at((rooms.indexOf(chat.active) + step) % rooms.length);
+  if (to) chat.show(to);
+});
+
+connection.connect();
