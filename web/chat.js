@@ -2,7 +2,7 @@
 
 import { Room } from './room.js';
 import { keep, ROOMS_KEPT_MAX } from './store.js';
-import { key, same } from './text.js';
+import { key, people, plural, same } from './text.js';
 
 /** Errors that mean that a room will not be entered. */
 const SHUT = ['room-invalid', 'room-refused', 'too-many-rooms'];
@@ -34,6 +34,8 @@ export class Chat {
   #reclaiming = false;
   /** What we said and have not heard yet, oldest first. */
   #unheard = [];
+  /** Lists that were asked for by somebody who wants to read them. */
+  #toTell = new Set();
   #kept;
   #send;
   #ask;
@@ -61,6 +63,7 @@ export class Chat {
       room.note(`Nobody knows whether this was still said: ${text}`);
     }
     this.#unheard = [];
+    this.#toTell.clear();
     this.#told.changed();
   }
 
@@ -94,6 +97,13 @@ export class Chat {
   rename(name) {
     this.#reclaiming = false;
     return this.#send({ type: 'name', name });
+  }
+
+  /** Asks for `rooms` or `users`, and tells the answer among the lines when it comes. */
+  list(type) {
+    if (!this.active) return false;
+    this.#toTell.add(type);
+    return this.#send(type === 'rooms' ? { type } : { type, room: this.active.name });
   }
 
   /** Ends the session. */
@@ -206,6 +216,21 @@ export class Chat {
     for (const entry of room.remember(it, this.me)) this.#count(room, entry);
   }
 
+  /** The list of rooms. */
+  survey(it) {
+    this.directory = it;
+    const rooms = it.rooms.map(({ room, users }) => `${room} (${users})`);
+    const more = it.more > 0 ? ` and ${plural(it.more, 'smaller one')}` : '';
+    if (this.#toTell.delete('rooms')) this.active?.note(`Rooms: ${rooms.join(', ')}${more}`);
+  }
+
+  /** The list of people in a room. */
+  meet(room, it) {
+    room.populate(it);
+    const more = room.others > 0 ? ` and ${people(room.others)} more` : '';
+    if (this.#toTell.delete('users')) room.note(`Here: ${it.users.join(', ')}${more}`);
+  }
+
   /** Something was refused. */
   refuse({ code, text, room: name }) {
     const room = name === undefined ? null : this.rooms.get(key(name));
@@ -237,8 +262,8 @@ const HANDLERS = {
   rename: (chat, it) => chat.within(it, (room) => {
     room.pass(it, same(it.new, chat.me) || same(it.old, chat.me));
   }),
-  users: (chat, it) => chat.within(it, (room) => room.populate(it)),
-  rooms: (chat, it) => { chat.directory = it; },
+  users: (chat, it) => chat.within(it, (room) => chat.meet(room, it)),
+  rooms: (chat, it) => chat.survey(it),
   gap: (chat, it) => chat.within(it, (room) => {
     room.note(`You read too slowly here, and missed ${it.missed} lines.`);
     room.stale = true;

@@ -64,7 +64,7 @@ export class Lines {
     this.#place(room.mark);
     if (other) this.#start();
     else if (this.#atEnd) this.toEnd();
-    this.#offer(room.unread);
+    this.#offer();
     if (other) requestAnimationFrame(() => { this.#log.ariaBusy = 'false'; });
   }
 
@@ -88,9 +88,11 @@ export class Lines {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
     this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     if (this.#atEnd) this.#onEnd();
+    this.#offer();
   }
 
-  #offer(unread) {
+  #offer() {
+    const unread = this.#room?.unread ?? 0;
     this.#jump.hidden = this.#atEnd;
     const text = unread > 0 ? plural(unread, 'new message') : 'To the end';
     this.#jump.replaceChildren(text, icon('down'));

@@ -137,28 +137,17 @@ const COMMANDS = {
   name: (name) => (isName(name) ? sent(chat.rename(name)) : 'A name is 2 to 20 of A-Z a-z 0-9 - _'),
   join: (name) => (isName(name) ? chat.join(name) : 'A room is 2 to 20 of A-Z a-z 0-9 - _'),
   leave: () => (chat.active ? chat.leave(chat.active) : 'You are in no room.'),
-  rooms: () => tellRooms(),
-  users: () => tellUsers(),
+  rooms: () => list('rooms'),
+  users: () => list('users'),
   quit: () => sent(chat.quit()),
 };
 
+function list(type) {
+  return chat.active ? sent(chat.list(type)) : 'You are in no room.';
+}
+
 function sent(was) {
   return was ? null : NO_CONNECTION;
-}
-
-function tellRooms() {
-  const rooms = chat.directory.rooms.map(({ room, users }) => `${room} (${users})`);
-  chat.active?.note(`Rooms: ${rooms.join(', ')}`);
-  changed();
-}
-
-function tellUsers() {
-  const room = chat.active;
-  if (!room) return 'You are in no room.';
-  const others = room.others > 0 ? ` and ${people(room.others)} more` : '';
-  room.note(`Here: ${[...room.people?.values() ?? []].join(', ')}${others}`);
-  changed();
-  return null;
 }
 
 let refreshTimer = 0;

@@ -53,7 +53,7 @@ export class Drawers {
       byId(side).classList.toggle('open', shown);
       byId(`open-${side}`).ariaExpanded = String(shown);
     }
-    byId('conversation').inert = this.#open !== null;
+    for (const id of ['conversation', 'skip']) byId(id).inert = this.#open !== null;
     byId('veil').hidden = this.#open === null;
   }
 }

@@ -1,0 +1,61 @@
+/** A cable between browser and server that can be cut. */
+
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+/** Passes connections on to a port, while it is whole. */
+export class Cable {
+  #listener;
+  #ends = new Set();
+  #whole = true;
+
+  /** Lays one to a port of this machine. */
+  static async to(port) {
+    const cable = new Cable(port);
+    cable.#listener.listen(0, '127.0.0.1');
+    await once(cable.#listener, 'listening');
+    return cable;
+  }
+
+  constructor(port) {
+    this.#listener = createServer((near) => {
+      if (!this.#whole) {
+        near.destroy();
+        return;
+      }
+      const far = connect(port, '127.0.0.1');
+      for (const end of [near, far]) {
+        this.#ends.add(end);
+        end.on('error', () => {});
+        end.on('close', () => {
+          this.#ends.delete(end);
+          near.destroy();
+          far.destroy();
+        });
+      }
+      near.pipe(far).pipe(near);
+    });
+  }
+
+  /** The address of the page at this end. */
+  get url() {
+    return `http://127.0.0.1:${this.#listener.address().port}/`;
+  }
+
+  /** Breaks all connections, and lets no new one through. */
+  cut() {
+    this.#whole = false;
+    for (const end of this.#ends) end.destroy();
+  }
+
+  /** Lets connections through again. */
+  mend() {
+    this.#whole = true;
+  }
+
+  /** Takes it away. */
+  end() {
+    this.cut();
+    this.#listener.close();
+  }
+}

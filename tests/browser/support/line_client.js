@@ -1,0 +1,48 @@
+/** Somebody with `nc`. */
+
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+
+/** A client of the line protocol. */
+export class LineClient {
+  /** All that has been received. */
+  received = '';
+  #socket;
+
+  /** Comes in under a name, into `main`. */
+  static async enter(server, name) {
+    const client = new LineClient(connect(server.linePort, '127.0.0.1'));
+    await once(client.#socket, 'connect');
+    await client.hears(/You joined main/);
+    client.send(`/name ${name}`);
+    await client.hears(new RegExp(`is now ${name}`));
+    return client;
+  }
+
+  constructor(socket) {
+    this.#socket = socket.setEncoding('utf8');
+    socket.on('data', (data) => { this.received += data; });
+    socket.on('error', () => {});
+  }
+
+  /** Sends lines. */
+  send(...lines) {
+    this.#socket.write(lines.map((line) => `${line}\n`).join(''));
+  }
+
+  /** Waits for a pattern in what has been received. */
+  async hears(pattern) {
+    while (!pattern.test(this.received)) {
+      if (this.#socket.closed) throw new Error(`no ${pattern} in ${this.received}`);
+      await Promise.race([once(this.#socket, 'data'), once(this.#socket, 'close')]);
+      await setImmediate();
+    }
+  }
+
+  /** Goes away. */
+  async leave() {
+    this.#socket.end();
+    if (!this.#socket.closed) await once(this.#socket, 'close');
+  }
+}
