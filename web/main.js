@@ -38,13 +38,14 @@ const chat = new Chat({
   told: { changed, problem, heard, moved: () => refreshIn(SOON_MS) },
 });
 const link = new LinkLine(() => connection.connect());
-const drawers = new Drawers();
+const drawers = new Drawers(() => refreshIn(0));
 const names = new NameDialog((name) => chat.rename(name));
 const help = setUpHelp();
 const composer = new Composer({ act, limit: () => chat.messageChars });
 const lines = new Lines(byId('log'), byId('jump'), readAll);
 const notify = setUpNotifications(byId('notify'), kept.notify, (text) => composer.tell(text));
 
+let refreshTimer = 0;
 let shownName = '';
 let showing = false;
 
@@ -150,8 +151,6 @@ function sent(was) {
   return was ? null : NO_CONNECTION;
 }
 
-let refreshTimer = 0;
-
 /** Asks for lists in a while, and then again and again as long as somebody looks. */
 function refreshIn(wait) {
   clearTimeout(refreshTimer);
@@ -176,7 +175,11 @@ byId('join-form').addEventListener('submit', (event) => {
 });
 byId('join-input').addEventListener('input', ({ target }) => target.setCustomValidity(''));
 document.addEventListener('visibilitychange', () => {
-  if (document.hidden) return;
+  if (document.hidden) {
+    // A page that is hidden gets no frame any more, not even one it has asked for.
+    if (showing) setTimeout(showAll, HIDDEN_MS);
+    return;
+  }
   connection.wake();
   changed();
   refreshIn(0);

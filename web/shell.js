@@ -10,11 +10,13 @@ const DRAWERS = [
   { side: 'people', narrow: matchMedia('(max-width: 67.99rem)') },
 ];
 
-/** Sides that are out of the way until they are called for. */
+/** Sides that are out of the way until they are called for, which `onOpen` hears of. */
 export class Drawers {
   #open = null;
+  #onOpen;
 
-  constructor() {
+  constructor(onOpen) {
+    this.#onOpen = onOpen;
     for (const { side, narrow } of DRAWERS) {
       byId(`open-${side}`).addEventListener('click', () => this.#show(side));
       byId(`close-${side}`).addEventListener('click', () => this.close());
@@ -41,6 +43,7 @@ export class Drawers {
     this.#open = side;
     this.#settle();
     byId(`close-${side}`).focus();
+    this.#onOpen();
   }
 
   /** What is out of sight is out of reach too, and so is what a drawer covers. */
