@@ -7,6 +7,8 @@ import { hue, key, people, plural, same } from './text.js';
 /** How many people are listed; the rest is counted. */
 const PEOPLE_MAX = 300;
 
+const ALPHABET = new Intl.Collator();
+
 /** Shows the rooms we are in, then the others; `chat` is told what is chosen. */
 export function showRooms(mine, others, more, chat, onChoice) {
   const counts = new Map(chat.directory.rooms.map(({ room, users }) => [key(room), users]));
@@ -22,7 +24,7 @@ export function showRooms(mine, others, more, chat, onChoice) {
     make('li', {}, make('button', { type: 'button', className: 'room' }))
   ), (item, { room, users }) => {
     const button = item.firstElementChild;
-    button.replaceChildren(sign(), make('span', { className: 'name' }, room), count(users));
+    refill(button, [room, users], () => [sign(), label(room), count(users)]);
     button.onclick = () => onChoice(() => chat.join(room));
   });
   const left = chat.directory.more;
@@ -32,16 +34,29 @@ export function showRooms(mine, others, more, chat, onChoice) {
 function fillRoom(item, room, listed, chat, onChoice) {
   const [choose, leave] = item.children;
   const users = room.count ?? listed;
-  const parts = [sign(), make('span', { className: 'name' }, room.name)];
-  if (room.unread > 0) parts.push(badge(room));
-  if (users !== undefined) parts.push(count(users));
-  choose.replaceChildren(...parts);
+  refill(choose, [room.name, room.unread, room.mentioned, users], () => [
+    sign(), label(room.name),
+    ...(room.unread > 0 ? [badge(room)] : []),
+    ...(users === undefined ? [] : [count(users)]),
+  ]);
   choose.classList.toggle('fresh', room.unread > 0);
   choose.ariaCurrent = room === chat.active ? 'true' : null;
   choose.onclick = () => onChoice(() => chat.show(room));
   leave.ariaLabel = `Leave ${room.name}`;
   leave.title = leave.ariaLabel;
   leave.onclick = () => chat.leave(room);
+}
+
+/** Fills an element if what it shows has changed: a screen reader would read it once more. */
+function refill(element, shown, parts) {
+  const state = shown.join(' ');
+  if (element.dataset.shown === state) return;
+  element.dataset.shown = state;
+  element.replaceChildren(...parts());
+}
+
+function label(name) {
+  return make('span', { className: 'name' }, name);
 }
 
 function sign() {
@@ -63,8 +78,7 @@ function badge({ unread, mentioned }) {
 /** Shows who is in a room, ourselves first; `onChoice` gets the name of who is chosen. */
 export function showPeople(list, more, room, me, onChoice) {
   const names = [...room?.people?.values() ?? []];
-  const order = new Intl.Collator();
-  names.sort((one, other) => same(other, me) - same(one, me) || order.compare(one, other));
+  names.sort((one, other) => same(other, me) - same(one, me) || ALPHABET.compare(one, other));
   reconcile(list, names.slice(0, PEOPLE_MAX), (name) => name, (name) => (
     make('li', {}, make('button', { type: 'button', className: 'person' },
       monogram(name), make('span', { className: `name hue-${hue(name)}` }, name),

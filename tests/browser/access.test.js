@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
+import { Cable } from './support/cable.js';
 import { LineClient } from './support/line_client.js';
 import { Server } from './support/server.js';
 import { browse, Visitor } from './support/visitor.js';
@@ -25,8 +26,8 @@ after(async () => {
 });
 
 /** Somebody in a room where a little of everything has happened. */
-async function visit(name, options) {
-  const visitor = await Visitor.open(browser, server.url, options);
+async function visit(url, name, options) {
+  const visitor = await Visitor.open(browser, url, options);
   const [heron, bob, dora] = guests;
   await visitor.write(`/name ${name}`);
   await visitor.isCalled(name);
@@ -69,13 +70,19 @@ for (const colorScheme of ['light', 'dark']) {
     test(`everybody can use it: ${size}, ${colorScheme}`, async () => {
       const look = `${size}-${colorScheme}`;
       // What moves cannot be judged.
-      const visitor = await visit(`a-${look}`, { colorScheme, viewport, reducedMotion: 'reduce' });
+      const still = { colorScheme, viewport, reducedMotion: 'reduce' };
+      const cable = await Cable.to(server.webPort);
+      const visitor = await visit(cable.url, `a-${look}`, still);
       const step = async (when) => {
         await isOpenToAll(visitor, `${look}, ${when}`);
         await visitor.picture(`${look}-${when}`);
       };
       await step('talk');
-      if (size === 'phone') {
+      if (size === 'wide') {
+        await visitor.find('#change-name').click();
+        await step('name');
+        await visitor.page.keyboard.press('Escape');
+      } else {
         for (const side of ['rooms', 'people']) {
           await visitor.find(`#open-${side}`).click();
           await step(side);
@@ -90,7 +97,15 @@ for (const colorScheme of ['light', 'dark']) {
       await step('problem');
       await visitor.write('/help');
       await step('help');
+      await visitor.page.keyboard.press('Escape');
+      await visitor.write('/join nowhere_else');
+      await visitor.isIn('nowhere_else');
+      await step('empty');
+      cable.cut();
+      await visitor.find('#retry').waitFor();
+      await step('lost');
       await visitor.leave();
+      cable.end();
     });
   }
 }

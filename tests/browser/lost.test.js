@@ -76,6 +76,28 @@ test('a name that somebody took meanwhile is not taken back, and that is said', 
   await amy.isCalled('amy');
 });
 
+test('what may not have been said any more is told', async () => {
+  await amy.write('surely');
+  await amy.sees('surely');
+  cable.hold();
+  await amy.write('perhaps');
+  cable.cut();
+  await amy.sees('Nobody knows whether this was still said: perhaps');
+  assert.equal(await amy.count('Nobody knows'), 1);
+});
+
+test('a network that goes away in silence is noticed', async () => {
+  await amy.page.clock.install();
+  await amy.page.reload();
+  await amy.isIn('main');
+  cable.hold();
+  // The first minute brings the question, the second no answer.
+  await amy.page.clock.fastForward(60_000);
+  await amy.page.clock.fastForward(60_000);
+  await amy.find('#link').waitFor();
+  await amy.sees('You are back');
+});
+
 for (const signal of ['SIGTERM', 'SIGKILL']) {
   test(`a server that ends by ${signal} and starts anew has its people back`, async () => {
     await amy.write('before');

@@ -42,6 +42,11 @@ export class Cable {
     return `http://127.0.0.1:${this.#listener.address().port}/`;
   }
 
+  /** Keeps what is on its way, as a network does that went away in silence. */
+  hold() {
+    for (const end of this.#ends) end.unpipe().pause();
+  }
+
   /** Breaks all connections, and lets no new one through. */
   cut() {
     this.#whole = false;
