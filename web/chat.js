@@ -8,6 +8,10 @@ import { key, people, plural, same } from './text.js';
 const SHUT = ['room-invalid', 'room-refused', 'too-many-rooms'];
 /** Errors about a name. */
 const NAMELESS = ['name-taken', 'name-invalid'];
+/** How often we ask to have our name back. */
+const CLAIMS_MAX = 2;
+/** How long to wait in between, in milliseconds. */
+const CLAIM_MS = 2_000;
 /** How many of our own messages are remembered until they are heard. */
 const UNHEARD_MAX = 20;
 
@@ -20,7 +24,6 @@ const UNHEARD_MAX = 20;
  */
 export class Chat {
   me = '';
-  lobby = 'main';
   messageChars = 400;
   /** Rooms by key, in the order in which they were entered. */
   rooms = new Map();
@@ -30,8 +33,8 @@ export class Chat {
   directory = { rooms: [], more: 0 };
   /** The name we want to have whenever we connect. */
   #wanted;
-  /** Whether the name was asked for by the page itself, to have it back. */
-  #reclaiming = false;
+  /** How often the page itself may still ask for that name on this connection. */
+  #claims = 0;
   /** What we said and have not heard yet, oldest first. */
   #unheard = [];
   /** Lists that were asked for by somebody who wants to read them. */
@@ -95,7 +98,7 @@ export class Chat {
 
   /** Asks for another name. */
   rename(name) {
-    this.#reclaiming = false;
+    this.#claims = 0;
     return this.#send({ type: 'name', name });
   }
 
@@ -156,11 +159,12 @@ export class Chat {
 
   /** A session begins: we want to be who we were, where we were. */
   begin({ name, lobby, message_chars: chars }) {
-    Object.assign(this, { me: name, lobby, messageChars: chars });
+    const first = this.me === '';
+    Object.assign(this, { me: name, messageChars: chars });
     this.#wanted ??= name;
-    this.#reclaiming = !same(this.#wanted, name);
-    if (this.#reclaiming) this.#send({ type: 'name', name: this.#wanted });
-    if (this.rooms.size === 0) {
+    this.#claims = same(this.#wanted, name) ? 0 : CLAIMS_MAX;
+    this.#claim();
+    if (first) {
       const names = this.#kept.rooms.length > 0 ? this.#kept.rooms : [lobby];
       names.forEach((room) => this.#open(room));
       const active = this.rooms.get(key(this.#kept.active ?? ''));
@@ -168,13 +172,19 @@ export class Chat {
     }
     for (const room of this.rooms.values()) {
       this.#send({ type: 'join', room: room.name, ...room.place });
-    }  }
+    }
+  }
 
   /** We have another name. */
   become(name) {
     this.me = this.#wanted = name;
-    if (!this.#reclaiming) keep({ name });
-    this.#reclaiming = false;  }
+    if (this.#claims === 0) keep({ name });
+    this.#claims = 0;
+  }
+
+  #claim() {
+    if (this.#claims > 0) this.#send({ type: 'name', name: this.#wanted });
+  }
 
   /** We are in a room. */
   enter(it) {
@@ -236,9 +246,14 @@ export class Chat {
     const room = name === undefined ? null : this.rooms.get(key(name));
     if (room) this.#unheard = withoutFirst(this.#unheard, room);
     if (room && !room.joined && SHUT.includes(code)) this.#forget(room);
-    const lostName = this.#reclaiming && NAMELESS.includes(code);
-    if (lostName) this.#reclaiming = false;
-    this.#told.problem(lostName ? `${text}, so you are ${this.me} for now.` : text, code);
+    if (this.#claims === 0 || !NAMELESS.includes(code)) {
+      this.#told.problem(text, code);
+      return;
+    }
+    // It may be our own connection of a moment ago that still has the name.
+    this.#claims -= 1;
+    if (this.#claims > 0) setTimeout(() => this.#claim(), CLAIM_MS);
+    else this.#told.problem(`${text}, so you are ${this.me} for now.`, code);
   }
 }
 

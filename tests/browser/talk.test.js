@@ -152,7 +152,7 @@ test('emoji can be chosen with keys alone', async () => {
   for (const key of ['Enter', 'ArrowRight', 'ArrowDown', 'Enter', 'Enter']) {
     await amy.page.keyboard.press(key);
   }
-  await bob.find('#log .text.emoji').waitFor();
+  await bob.find('#log .text.emoji').filter({ hasText: '🤔' }).waitFor();
   assert.equal(await amy.find('#emoji-panel').isVisible(), false);
 });
 

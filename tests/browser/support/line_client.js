@@ -4,6 +4,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 
+/** How often a name is asked for. */
+const TRIES_MAX = 1_000;
+
 /** A client of the line protocol. */
 export class LineClient {
   /** All that has been received. */
@@ -15,9 +18,19 @@ export class LineClient {
     const client = new LineClient(connect(server.linePort, '127.0.0.1'));
     await once(client.#socket, 'connect');
     await client.hears(/You joined main/);
-    client.send(`/name ${name}`);
-    await client.hears(new RegExp(`is now ${name}`));
+    await client.take(name);
     return client;
+  }
+
+  /** Takes a name, as soon as whoever had it has gone. */
+  async take(name) {
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      this.received = '';
+      this.send(`/name ${name}`);
+      await this.hears(new RegExp(`is now ${name}|${name} is already taken`));
+      if (/is now/.test(this.received)) return;
+    }
+    throw new Error(`${name} does not come free`);
   }
 
   constructor(socket) {

@@ -36,17 +36,19 @@ export class Server {
   async start() {
     const ports = ['--port', this.linePort, '--http', `127.0.0.1:${this.webPort}`];
     this.#process = spawn(HUBBUB_BIN, [...ports.map(String), ...this.#flags], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
-    for await (const line of createInterface({ input: this.#process.stdout })) {
+    let told = '';
+    for await (const line of createInterface({ input: this.#process.stderr })) {
+      told += `${line}\n`;
       const [, what, port] = /^\s+(connect|browser)\s.*[ :](\d+)\/?$/.exec(line) ?? [];
       if (what === 'connect') this.linePort = Number(port);
       if (what === 'browser') this.webPort = Number(port);
-      if (this.linePort && this.webPort && what === 'browser') break;
+      if (what === 'browser') break;
     }
-    if (!this.webPort) throw new Error('the server has not said where its page is');
+    if (!this.webPort) throw new Error(`the server has not said where its page is:\n${told}`);
     // What it says later must not fill the pipe.
-    this.#process.stdout.resume();
+    this.#process.stderr.resume();
   }
 
   /** Ends it: by SIGTERM with farewells, by SIGKILL without. */
