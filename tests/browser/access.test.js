@@ -21,7 +21,6 @@ before(async () => {
 });
 after(async () => {
   await browser.close();
-  await Promise.all(guests.map((guest) => guest.leave()));
   await server.end();
 });
 
@@ -67,11 +66,12 @@ async function isOpenToAll(visitor, when) {
 
 for (const colorScheme of ['light', 'dark']) {
   for (const [size, viewport] of Object.entries(SIZES)) {
-    test(`everybody can use it: ${size}, ${colorScheme}`, async () => {
+    test(`everybody can use it: ${size}, ${colorScheme}`, async (t) => {
       const look = `${size}-${colorScheme}`;
       // What moves cannot be judged.
       const still = { colorScheme, viewport, reducedMotion: 'reduce' };
       const cable = await Cable.to(server.webPort);
+      t.after(() => cable.end());
       const visitor = await visit(cable.url, `a-${look}`, still);
       const step = async (when) => {
         await isOpenToAll(visitor, `${look}, ${when}`);
@@ -105,7 +105,6 @@ for (const colorScheme of ['light', 'dark']) {
       await visitor.find('#retry').waitFor();
       await step('lost');
       await visitor.leave();
-      cable.end();
     });
   }
 }

@@ -20,9 +20,9 @@ beforeEach(async () => {
   await amy.isCalled('amy');
 });
 afterEach(async () => {
-  await amy.leave();
-  cable.end();
   await server.end();
+  cable.end();
+  await amy.leave();
 });
 
 const isLost = () => amy.find('#link-text').filter({ hasText: 'The connection is lost' }).waitFor();

@@ -25,10 +25,9 @@ beforeEach(async () => {
   nic = await LineClient.enter(server, 'nic');
 });
 afterEach(async () => {
+  await server.end();
   await amy.leave();
   await bob.leave();
-  await nic.leave();
-  await server.end();
 });
 
 test('two pages and a line client talk', async () => {
