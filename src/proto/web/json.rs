@@ -218,3 +218,128 @@ impl Object<'_> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::past;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    /// The text of the one frame that `render` writes, which must be short.
+    fn written(render: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = vec![];
+        render(&mut out);
+        let header = if out[1] < 126 { 2 } else { 4 };
+        String::from_utf8(out.split_off(header)).unwrap()
+    }
+
+    fn told(r: &Reply<'_>) -> String {
+        written(|out| reply(r, out))
+    }
+
+    #[test]
+    fn events_are_what_the_page_says() {
+        let (den, amy, eve) = (name("den"), name("amy"), name("eve"));
+        let events = [
+            (
+                Event::Said { author: &amy, text: "<i>\"\\ \t é</i>" },
+                concat!(
+                    r#"{"type":"message","room":"den","seq":3,"time":99,"name":"amy","#,
+                    r#""text":"<i>\"\\ \t é</i>"}"#,
+                ),
+            ),
+            (Event::Joined(&amy), r#"{"type":"join","room":"den","seq":3,"time":99,"name":"amy"}"#),
+            (Event::Left(&amy), r#"{"type":"leave","room":"den","seq":3,"time":99,"name":"amy"}"#),
+            (
+                Event::Renamed { old: &amy, new: &eve },
+                r#"{"type":"rename","room":"den","seq":3,"time":99,"old":"amy","new":"eve"}"#,
+            ),
+            (
+                Event::Tally { joined: 2, left: 1 },
+                r#"{"type":"tally","room":"den","seq":3,"time":99,"joined":2,"left":1}"#,
+            ),
+        ];
+        for (it, json) in events {
+            assert_eq!(written(|out| event(&den, Stamp { seq: 3, time: 99 }, &it, out)), json);
+        }
+    }
+
+    #[test]
+    fn replies_are_what_the_page_says() {
+        let (den, amy) = (name("den"), name("amy"));
+        let mut messages = vec![];
+        past::encode(Stamp { seq: 3, time: 98 }, &amy, "hi", &mut messages);
+        past::encode(Stamp { seq: 5, time: 99 }, &amy, "\"", &mut messages);
+        let past = Past { epoch: 0xab, gap: true, messages: messages.into() };
+        let rooms = [
+            RoomSize { name: name("main"), members: 2 },
+            RoomSize { name: name("zoo"), members: 1 },
+        ];
+        let replies = [
+            (
+                Reply::Welcome { name: &amy, lobby: &den, message_chars_max: 400 },
+                r#"{"type":"welcome","name":"amy","lobby":"den","message_chars":400}"#,
+            ),
+            (Reply::YouAre(&amy), r#"{"type":"named","name":"amy"}"#),
+            (
+                Reply::Entered { room: &den, epoch: 0xab, seq: 5 },
+                r#"{"type":"entered","room":"den","epoch":"00000000000000ab","seq":5}"#,
+            ),
+            (
+                Reply::Past(&den, &past),
+                concat!(
+                    r#"{"type":"history","room":"den","epoch":"00000000000000ab","gap":true,"#,
+                    r#""messages":[{"seq":3,"time":98,"name":"amy","text":"hi"},"#,
+                    r#"{"seq":5,"time":99,"#,
+                    r#""name":"amy","text":"\""}]}"#,
+                ),
+            ),
+            (Reply::YouLeft(&den), r#"{"type":"left","room":"den"}"#),
+            (
+                Reply::Rooms { rooms: &rooms, more: 7, missing: 1 },
+                concat!(
+                    r#"{"type":"rooms","rooms":[{"room":"main","users":2},"#,
+                    r#"{"room":"zoo","users":1}],"#,
+                    r#""more":7,"missing":1}"#,
+                ),
+            ),
+            (
+                Reply::Users {
+                    room: &den,
+                    names: &[amy.clone(), name("bob")],
+                    more: 0,
+                    missing: 0,
+                },
+                r#"{"type":"users","room":"den","users":["amy","bob"],"more":0,"missing":0}"#,
+            ),
+            (Reply::Missed { room: &den, count: 4 }, r#"{"type":"gap","room":"den","missed":4}"#),
+            (
+                Reply::NameTaken(&amy),
+                r#"{"type":"error","code":"name-taken","text":"amy is already taken"}"#,
+            ),
+            (
+                Reply::YouAreIn(&den),
+                r#"{"type":"error","code":"already-in-room","text":"You are in den","room":"den"}"#,
+            ),
+            (
+                Reply::Idle(5),
+                r#"{"type":"bye","reason":"idle","text":"You have said nothing for 5 s, bye!"}"#,
+            ),
+            (
+                Reply::Farewell { seconds: 3 },
+                concat!(
+                    r#"{"type":"bye","reason":"drain","#,
+                    r#""text":"Please do not come back before 3 s have passed "#,
+                    r#"Server is shutting down, "#,
+                    r#"bye!","retry_seconds":3}"#,
+                ),
+            ),
+        ];
+        for (reply, json) in replies {
+            assert_eq!(told(&reply), json);
+        }
+    }
+}

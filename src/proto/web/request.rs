@@ -145,3 +145,103 @@ fn say<'a>(
         Command::SayIn { room, text }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commands in `input`, printed, and what is left of it.
+    fn decoded(input: &str) -> (Vec<String>, usize) {
+        let (mut decoder, limits) = (Decoder::default(), Limits::default());
+        let (mut at, mut clean, mut commands) = (0, String::new(), vec![]);
+        while let Some(command) = decoder.next(input.as_bytes(), &mut at, &limits, &mut clean) {
+            commands.push(format!("{command:?}"));
+        }
+        (commands, input.len() - at)
+    }
+
+    fn one(request: &str) -> String {
+        let (commands, left) = decoded(&format!("{request}\n"));
+        assert_eq!((commands.len(), left), (1, 0), "{request}: {commands:?}");
+        commands.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn requests_are_what_the_page_says() {
+        let cases = [
+            (r#"{"type":"rooms"}"#, "Rooms"),
+            (r#"{"type": "users", "room": "den"}"#, r#"UsersOf("den")"#),
+            (r#"{"room":"den","type":"leave"}"#, r#"Leave("den")"#),
+            (r#"{"type":"name","name":"amy"}"#, r#"Rename("amy")"#),
+            (r#"{"type":"quit"}"#, "Quit"),
+            (r#"{"type":"dance"}"#, r#"Unknown("dance")"#),
+            (r#"{"type":"say","room":"den","text":"hi"}"#, r#"SayIn { room: "den", text: "hi" }"#),
+            (
+                r#"{"type":"join","room":"den"}"#,
+                r#"Enter { room: "den", since: Since { epoch: 0, seq: 0 } }"#,
+            ),
+            (
+                r#"{"type":"join","room":"den","epoch":"00000000000000ff","seq":7}"#,
+                r#"Enter { room: "den", since: Since { epoch: 255, seq: 7 } }"#,
+            ),
+        ];
+        for (request, command) in cases {
+            assert_eq!(one(request), command);
+        }
+    }
+
+    #[test]
+    fn an_epoch_that_is_none_is_that_of_no_room() {
+        let command = one(r#"{"type":"join","room":"den","epoch":"yesterday","seq":7}"#);
+        assert!(command.contains(&format!("epoch: {NO_EPOCH}")), "{command}");
+    }
+
+    #[test]
+    fn texts_are_cleaned_and_escapes_undone() {
+        let said = |text: &str| one(&format!(r#"{{"type":"say","room":"den","text":"{text}"}}"#));
+        let of = |text: &str| format!(r#"SayIn {{ room: "den", text: {text:?} }}"#);
+        assert_eq!(said(r"a\u001b[31m\nb\u202e"), of("a[31mb"));
+        assert_eq!(said(r#"\"\ud83d\ude00\" é"#), of("\"😀\" é"));
+        assert_eq!(said("<b>&amp;</b>"), of("<b>&amp;</b>"));
+        assert_eq!(said(&r"\ud83d\ude00".repeat(400)), of(&"😀".repeat(400)));
+        assert_eq!(said(&"x".repeat(401)), "TooLong");
+        assert_eq!(one(r#"{"type":"say","room":"d\u0065n","text":"hi"}"#), of("hi"));
+    }
+
+    #[test]
+    fn what_is_no_request_is_said_to_be_none() {
+        let deep = format!("{}1{}", r#"{"type":"#.repeat(1000), "}".repeat(1000));
+        let cases = [
+            "",
+            "hello",
+            "[]",
+            "{}",
+            "null",
+            r#"{"type":7}"#,
+            r#"{"type":"say","room":"den"}"#,
+            r#"{"type":"say","room":"den","text":" "}"#,
+            r#"{"type":"say","room":"den","text":["hi"]}"#,
+            r#"{"type":"say","type":"quit"}"#,
+            r#"{"type":"quit","why":"because"}"#,
+            r#"{"type":"quit"} {"type":"quit"}"#,
+            r#"{"type":"join","room":"den","epoch":"1","seq":-1}"#,
+            r#"{"type":"join","room":"den","epoch":"1","seq":1e99}"#,
+            r#"{"type":"join","room":"den","epoch":"1","seq":99999999999999999999}"#,
+            r#"{"type":"say","room":"den","text":"\ud800"}"#,
+            &deep,
+        ];
+        for request in cases.into_iter().filter(|it| it.len() < 5_000) {
+            assert_eq!(one(request), "Malformed", "{request}");
+        }
+        assert_eq!(one(&deep), "TooLong");
+    }
+
+    #[test]
+    fn an_endless_request_is_refused_once_and_never_kept() {
+        let endless = "x".repeat(6_000);
+        assert_eq!(decoded(&endless), (vec!["TooLong".to_owned()], 0));
+        let (commands, left) = decoded(&format!("{endless}\n{{\"type\":\"quit\"}}\n"));
+        assert_eq!((commands, left), (vec!["TooLong".to_owned(), "Quit".to_owned()], 0));
+        assert_eq!(decoded(r#"{"type":"#), (vec![], 8), "there may come more");
+    }
+}
