@@ -10,7 +10,7 @@ use crate::programs::{cargo, root, succeed, target_folder};
 use crate::{reports, tools};
 
 /// The targets under `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: &[&str] = &["commands", "decoder", "proxy", "scenario"];
+pub(crate) const TARGETS: &[&str] = &["commands", "decoder", "frames", "proxy", "scenario"];
 /// What looking for new inputs may take for each target, as a part of `cargo xtask test`.
 const SECONDS: u64 = 20;
 /// Lines of a fuzzer's log that are shown when it has found something.
