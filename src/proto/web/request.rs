@@ -86,6 +86,10 @@ fn command<'a>(request: &'a [u8], limits: &Limits, clean: &'a mut String) -> Com
     let Ok(request) = std::str::from_utf8(request) else {
         return Command::NotUtf8 { last_strike: true };
     };
+    // Of a list, it would take the first for the first field, and so on.
+    if !request.trim_ascii_start().starts_with('{') {
+        return Command::Malformed;
+    }
     let Ok(request) = serde_json::from_str::<Request<'a>>(request) else {
         return Command::Malformed;
     };
@@ -215,6 +219,7 @@ mod tests {
             "",
             "hello",
             "[]",
+            r#"["quit"]"#,
             "{}",
             "null",
             r#"{"type":7}"#,
