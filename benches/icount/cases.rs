@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("decode", || decode(PLAIN)),
     ("decode-utf8", || decode(ACCENTED)),
     ("say", say),
+    ("say-kept", say_kept),
     ("say-afar", say_afar),
     ("hop", hop),
     ("hop-asleep", hop_asleep),
@@ -76,7 +77,21 @@ fn decode(line: &str) -> u64 {
 
 /// A message, from command to feed, where the room is at home.
 fn say() -> u64 {
-    let mut chat = Chat::with_members(1, FEW, &Limits::default());
+    say_with(&lines_only())
+}
+
+/// The same where rooms remember what was said.
+fn say_kept() -> u64 {
+    say_with(&Limits::default())
+}
+
+/// Limits of a server that nobody visits who is told the past.
+fn lines_only() -> Limits {
+    Limits { history_messages_max: 0, ..Limits::default() }
+}
+
+fn say_with(limits: &Limits) -> u64 {
+    let mut chat = Chat::with_members(1, FEW, limits);
     for _ in 0..ROUNDS {
         counted(|| {
             for _ in 0..BATCH {
@@ -100,7 +115,7 @@ fn say_afar() -> u64 {
         }
     };
     for _ in 0..ROUNDS {
-        let mut chat = Chat::with_members(2, FEW, &Limits::default());
+        let mut chat = Chat::with_members(2, FEW, &lines_only());
         // A feed's buffer grows but once.
         talk(&mut chat);
         chat.run(&mut NullSink);

@@ -56,7 +56,7 @@ impl Core {
         let Some(room) = self.rooms.get_mut(index).filter(|room| room.queued) else { return 0 };
         let mut troubles = std::mem::take(&mut self.troubles);
         let (mut members, mut complete) = (0, true);
-        for feed in room.feeds_mut() {
+        for feed in room.feeds_mut().iter_mut().filter(|feed| !feed.is_served()) {
             let flushed = feed.flush(self.limits.flush_members_max, sink, &mut troubles);
             self.counters.deliveries += flushed.deliveries;
             members += flushed.members;

@@ -52,13 +52,15 @@ pub struct Past {
 const HEAD_BYTES: usize = 8 + 8 + 1 + 4;
 
 /// Appends one message to `out`.
+#[inline]
 pub fn encode(stamp: Stamp, author: &Name, text: &str, out: &mut Vec<u8>) {
     let author = author.as_str();
-    out.reserve(HEAD_BYTES + author.len() + text.len());
-    out.extend_from_slice(&stamp.seq.to_le_bytes());
-    out.extend_from_slice(&stamp.time.to_le_bytes());
-    out.push(author.len() as u8);
-    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    let mut head = [0; HEAD_BYTES];
+    head[..8].copy_from_slice(&stamp.seq.to_le_bytes());
+    head[8..16].copy_from_slice(&stamp.time.to_le_bytes());
+    head[16] = author.len() as u8;
+    head[17..].copy_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(&head);
     out.extend_from_slice(author.as_bytes());
     out.extend_from_slice(text.as_bytes());
 }

@@ -142,11 +142,7 @@ impl Decoder {
     ) -> Option<Command<'a>> {
         match self {
             Self::Line(decoder) => decoder.next(input, at, limits, clean),
-            Self::WebLine(decoder) => match decoder.next(input, at, limits, clean) {
-                // Frames that say they are text have to be.
-                Some(Command::NotUtf8 { .. }) => Some(Command::NotUtf8 { last_strike: true }),
-                next => next,
-            },
+            Self::WebLine(decoder) => web::next_line(decoder, input, at, limits, clean),
             Self::WebJson(decoder) => decoder.next(input, at, limits, clean),
         }
     }
