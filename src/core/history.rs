@@ -25,6 +25,7 @@ impl History {
     }
 
     /// Remembers a message, and forgets the oldest if there are too many.
+    #[inline]
     pub fn add(
         &mut self,
         spares: &mut Spares,
@@ -34,9 +35,18 @@ impl History {
         text: &str,
     ) {
         let previous = std::mem::replace(&mut self.last_seq, stamp.seq);
-        if limits.history_messages_max == 0 {
-            return;
+        if limits.history_messages_max > 0 {
+            self.remember(spares, limits, previous, (stamp, author, text));
         }
+    }
+
+    fn remember(
+        &mut self,
+        spares: &mut Spares,
+        limits: &Limits,
+        previous: u64,
+        (stamp, author, text): (Stamp, &Name, &str),
+    ) {
         self.log.append(spares, &Shares::of_history(limits), |bytes| {
             bytes.extend_from_slice(&previous.to_le_bytes());
             past::encode(stamp, author, text, bytes);

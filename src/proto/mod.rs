@@ -142,7 +142,27 @@ impl Decoder {
     ) -> Option<Command<'a>> {
         match self {
             Self::Line(decoder) => decoder.next(input, at, limits, clean),
-            Self::WebLine(decoder) => web::next_line(decoder, input, at, limits, clean),
+            _ => self.next_of_text(input, at, limits, clean),
+        }
+    }
+
+    /// As [`Decoder::next`], of texts that have been taken out of frames.
+    // Not inlined for the sake of lines, on whose way it would be.
+    #[inline(never)]
+    fn next_of_text<'a>(
+        &mut self,
+        input: &'a [u8],
+        at: &mut usize,
+        limits: &Limits,
+        clean: &'a mut String,
+    ) -> Option<Command<'a>> {
+        match self {
+            Self::Line(decoder) => decoder.next(input, at, limits, clean),
+            Self::WebLine(decoder) => match decoder.next(input, at, limits, clean) {
+                // Frames that say they are text have to be.
+                Some(Command::NotUtf8 { .. }) => Some(Command::NotUtf8 { last_strike: true }),
+                next => next,
+            },
             Self::WebJson(decoder) => decoder.next(input, at, limits, clean),
         }
     }

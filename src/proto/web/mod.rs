@@ -5,29 +5,12 @@ mod json;
 mod lines;
 mod request;
 
-use crate::model::{CloseReason, Command, Ending, Limits, Reply};
-use crate::proto::line::Decoder as LineDecoder;
+use crate::model::{CloseReason, Ending, Reply};
 
 pub use frames::{Control, End, Frames, code};
 pub(super) use json::event as json_event;
 pub(super) use lines::event as line_event;
 pub(super) use request::{Decoder as RequestDecoder, request_bytes_max};
-
-/// The next command of a client that sends lines. Frames that say they are text have to be.
-// Not inlined for the sake of those who have no frames, and the path of whose messages it is on.
-#[inline(never)]
-pub(super) fn next_line<'a>(
-    decoder: &mut LineDecoder,
-    input: &'a [u8],
-    at: &mut usize,
-    limits: &Limits,
-    clean: &'a mut String,
-) -> Option<Command<'a>> {
-    match decoder.next(input, at, limits, clean) {
-        Some(Command::NotUtf8 { .. }) => Some(Command::NotUtf8 { last_strike: true }),
-        next => next,
-    }
-}
 
 /// Appends a reply, in lines.
 pub(super) fn line_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {

@@ -50,7 +50,6 @@ struct Request<'a> {
 
 impl Decoder {
     /// The next request, of which each is a line.
-    #[inline(never)]
     pub(in crate::proto) fn next<'a>(
         &mut self,
         input: &'a [u8],
