@@ -338,4 +338,18 @@ mod tests {
         }
         assert!(feed.members.capacity() < 10, "room for {}", feed.members.capacity());
     }
+
+    #[test]
+    fn a_room_gives_memory_back_seldom_and_keeps_places_for_newcomers() {
+        let mut feed = Feed::new(Wire::Line);
+        for slot in 0..1_000 {
+            feed.add(slot, false);
+        }
+        let places = feed.members.capacity();
+        (400..1_000).for_each(|_| feed.remove(0, |_, _| {}));
+        assert_eq!(feed.members.capacity(), places, "of which 400 are no small part");
+        (200..400).for_each(|_| feed.remove(0, |_, _| {}));
+        let left = feed.members.capacity();
+        assert!((400..places).contains(&left), "room for {left}, who were {places}");
+    }
 }
