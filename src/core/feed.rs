@@ -352,4 +352,20 @@ mod tests {
         let left = feed.members.capacity();
         assert!((400..places).contains(&left), "room for {left}, who were {places}");
     }
+
+    #[test]
+    fn what_shedding_gives_back_is_what_was_held() {
+        let (mut spares, limits) = (Spares::default(), Limits::default());
+        let room = Name::new("main").unwrap();
+        let mut feed = Feed::new(Wire::Line);
+        feed.add(0, true);
+        for _ in 0..1_000 {
+            feed.append(&mut spares, &limits, &room, &Event::Joined(&room));
+        }
+        feed.settle(&mut spares);
+        let held = spares.held_bytes();
+        let freed = feed.shed(&mut spares);
+        assert_eq!(freed, held - spares.held_bytes());
+        assert!(freed > held / 2, "{freed} of {held} bytes");
+    }
 }
