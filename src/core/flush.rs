@@ -279,3 +279,57 @@ fn slices<'a>(
     });
     bytes.map(IoSlice::new).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Command, Limits, ShardId};
+    use crate::proto::Wire;
+
+    const NOW: Moment = Moment(0);
+    /// More than anything here takes.
+    const FLUSHES: usize = 20;
+
+    /// Connections that take everything, but for one.
+    struct Sockets {
+        full: Option<Slot>,
+    }
+
+    impl Sink for Sockets {
+        fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
+            if self.full == Some(slot) { 0 } else { bytes.len() }
+        }
+
+        fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
+            parts.iter().map(|part| self.write(slot, part)).sum()
+        }
+    }
+
+    fn flush_all(core: &mut Core) {
+        (0..FLUSHES).for_each(|_| core.flush(&mut Sockets { full: None }, NOW));
+        assert!(!core.is_dirty(), "everything is flushed");
+    }
+
+    /// A server with `members` in the lobby, who have read all there was.
+    fn core(members: usize, limits: Limits) -> Core {
+        let mut core = Core::new(ShardId(0), 1, limits, 1);
+        for _ in 0..members {
+            core.handle_open(Wire::Line, true, NOW);
+        }
+        flush_all(&mut core);
+        core
+    }
+
+    #[test]
+    fn a_delivery_is_counted_once_to_whomever_it_goes() {
+        let mut core = core(2, Limits::default());
+        let before = core.counters.deliveries;
+        core.handle_command(0, Command::Say("hi"), NOW);
+        core.flush(&mut Sockets { full: Some(1) }, NOW);
+        assert_eq!(core.counters.deliveries - before, 1);
+        core.handle_command(0, Command::Say("are you there?"), NOW);
+        core.handle_writable(1);
+        flush_all(&mut core);
+        assert_eq!(core.counters.deliveries - before, 4);
+    }
+}
