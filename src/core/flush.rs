@@ -321,6 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_comes_to_so_many_members_of_all_rooms() {
+        let mut core = core(6, Limits { flush_members_max: 3, ..Limits::default() });
+        (3..6).for_each(|slot| core.handle_command(slot, Command::Switch("den"), NOW));
+        flush_all(&mut core);
+        let before = core.counters.deliveries;
+        [0, 3].into_iter().for_each(|slot| core.handle_command(slot, Command::Say("hi"), NOW));
+        let mut delivered = || {
+            core.flush(&mut Sockets { full: None }, NOW);
+            core.counters.deliveries - before
+        };
+        assert_eq!([delivered(), delivered(), delivered()], [3, 6, 6]);
+    }
+
+    #[test]
     fn a_delivery_is_counted_once_to_whomever_it_goes() {
         let mut core = core(2, Limits::default());
         let before = core.counters.deliveries;
