@@ -335,6 +335,22 @@ mod tests {
     }
 
     #[test]
+    fn a_room_is_pressed_until_everyone_is_served() {
+        let limits = Limits { flush_members_max: 1, feed_messages_max: 12, ..Limits::default() };
+        let mut core = core(3, limits);
+        for _ in 0..4 {
+            assert!(!core.is_pressed());
+            core.handle_command(0, Command::Say("hi"), NOW);
+        }
+        let pressed = [(); 4].map(|()| {
+            let is_pressed = core.is_pressed();
+            core.flush(&mut Sockets { full: None }, NOW);
+            is_pressed
+        });
+        assert_eq!(pressed, [true, true, true, false]);
+    }
+
+    #[test]
     fn a_delivery_is_counted_once_to_whomever_it_goes() {
         let mut core = core(2, Limits::default());
         let before = core.counters.deliveries;
