@@ -202,3 +202,36 @@ impl Home {
         Self { seq: 0, members, total: 0, joined: 0, left: 0, history }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Command, Slot};
+    use crate::proto::Wire;
+
+    /// A server that tells of everyone in sums, and its first client.
+    fn core() -> (Core, Slot) {
+        let limits = Limits { announce_max: 0, ..Limits::default() };
+        let mut core = Core::new(ShardId(0), 1, limits, 1);
+        let slot = core.handle_open(Wire::Line, true, Moment(0));
+        (core, slot)
+    }
+
+    /// Events of the lobby up to now.
+    fn told(core: &Core) -> u64 {
+        let lobby = core.rooms.find(&core.lobby.key()).expect("somebody is there");
+        core.rooms[lobby].home.as_ref().expect("the only shard").seq
+    }
+
+    #[test]
+    fn a_sum_of_nobody_is_not_told() {
+        let (mut core, slot) = core();
+        core.handle_tick(Moment(1_000));
+        core.handle_command(slot, Command::Switch("den"), Moment(2_000));
+        core.handle_command(slot, Command::Switch("main"), Moment(2_500));
+        core.handle_tick(Moment(3_000));
+        assert_eq!(told(&core), 1, "by the timer of the room that was there before");
+        core.handle_tick(Moment(3_500));
+        assert_eq!(told(&core), 1, "its own has nobody to tell of");
+    }
+}
