@@ -224,6 +224,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_a_sum_decides_when_it_is_told() {
+        let (mut core, _) = core();
+        assert_eq!(core.next_deadline(), Some(Moment(1_000)));
+        core.handle_open(Wire::Line, true, Moment(400));
+        core.handle_tick(Moment(1_000));
+        assert_eq!((told(&core), core.next_deadline()), (1, None), "both are told");
+        core.handle_open(Wire::Line, true, Moment(1_300));
+        assert_eq!(core.next_deadline(), Some(Moment(2_300)));
+    }
+
+    #[test]
     fn a_sum_of_nobody_is_not_told() {
         let (mut core, slot) = core();
         core.handle_tick(Moment(1_000));
