@@ -155,3 +155,79 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::*;
+    use crate::core::sink::Sink;
+    use crate::model::{Command, Limits, ShardId};
+    use crate::proto::Wire;
+
+    const NOW: Moment = Moment(0);
+    /// More than anything here takes.
+    const FLUSHES: usize = 20;
+    const TALKER: Slot = 0;
+    const SLOTH: Slot = 1;
+
+    /// What the sloth has read, while it reads.
+    #[derive(Default)]
+    struct Sockets {
+        reads: bool,
+        seen: Vec<u8>,
+    }
+
+    impl Sink for Sockets {
+        fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
+            match slot {
+                SLOTH if !self.reads => return 0,
+                SLOTH => self.seen.extend(bytes),
+                _ => {}
+            }
+            bytes.len()
+        }
+
+        fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
+            parts.iter().map(|part| self.write(slot, part)).sum()
+        }
+    }
+
+    fn flush_all(core: &mut Core, sockets: &mut Sockets) {
+        (0..FLUSHES).for_each(|_| core.flush(sockets, NOW));
+        assert!(!core.is_dirty(), "everything is flushed");
+    }
+
+    /// How many of `count` messages the sloth gets that leaves the room before it has read them,
+    /// and how many the server says it has missed, and in how many gaps.
+    fn backlog(count: usize) -> (usize, u64, u64) {
+        let limits = Limits { outbox_bytes_max: 1_000, ..Limits::default() };
+        let mut core = Core::new(ShardId(0), 1, limits, 1);
+        for _ in [TALKER, SLOTH] {
+            core.handle_open(Wire::Line, true, NOW);
+        }
+        let mut sockets = Sockets { reads: true, ..Sockets::default() };
+        flush_all(&mut core, &mut sockets);
+        sockets = Sockets::default();
+        for _ in 0..count {
+            core.handle_command(TALKER, Command::Say(&"x".repeat(100)), NOW);
+            flush_all(&mut core, &mut sockets);
+        }
+        core.handle_command(SLOTH, Command::Switch("den"), NOW);
+        sockets.reads = true;
+        core.handle_writable(SLOTH);
+        flush_all(&mut core, &mut sockets);
+        let seen = String::from_utf8(sockets.seen).expect("lines are UTF-8");
+        let notice = format!("dropped {} messages", core.counters.missed);
+        assert_eq!(seen.contains(&notice), core.counters.missed > 0, "{seen}");
+        assert!(seen.ends_with("You joined den\n"), "{seen}");
+        (seen.matches("xxx\n").count(), core.counters.missed, core.counters.gaps)
+    }
+
+    #[test]
+    fn who_leaves_a_room_unread_gets_all_that_an_outbox_may_hold_or_none() {
+        assert_eq!(backlog(0), (0, 0, 0));
+        assert_eq!(backlog(5), (5, 0, 0));
+        assert_eq!(backlog(20), (0, 20, 1));
+    }
+}
