@@ -166,3 +166,27 @@ fn f34_going_down_waits_for_who_is_refused_a_room() {
         assert!(!has_time || seen.contains("is not there to join"), "{seen}");
     }
 }
+
+#[test]
+fn who_moves_on_is_out_of_all_rooms_before() {
+    for seed in 0..SEEDS {
+        let mut world = world(seed, 8, Limits::default());
+        let paused = world.rng.below(world.shards.len());
+        let [left, entered] = [1, 2].map(|n| room_of((paused + n) % world.shards.len()));
+        let client = others(&world, paused)[0];
+        world.clients[client].many_rooms = true;
+        for room in [left, room_of(paused)] {
+            world.ask(client, Ask::Enter(room));
+        }
+        world.rest();
+        world.shards[paused].paused = u32::MAX;
+        world.ask(client, Ask::Switch(entered.clone()));
+        world.rest();
+        let line = format!("You joined {entered}\n");
+        let has_joined =
+            |world: &World| String::from_utf8_lossy(&world.clients[client].seen).contains(&line);
+        assert!(!has_joined(&world), "seed {seed}: it is still in a room of the shard that pauses");
+        world.come_to_rest();
+        assert!(has_joined(&world), "seed {seed}");
+    }
+}
