@@ -207,6 +207,7 @@ impl Sink for Sockets<'_> {
     }
 
     fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
+        assert!(parts.iter().all(|part| !part.is_empty()), "a part of nothing");
         let all: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         self.write(slot, &all)
     }
