@@ -55,6 +55,7 @@ impl World {
             }
         }
         for (slot, session) in core.sessions().iter() {
+            assert!(session.held || session.outbox.is_none(), "whom feeds serve they serve alone");
             for m in &session.rooms {
                 let feed = core.rooms()[m.room].feed(session.wire).expect("a member's feed");
                 assert_eq!(feed.members()[m.index as usize].slot, slot, "where it should be");
