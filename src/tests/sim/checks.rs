@@ -82,6 +82,8 @@ impl World {
         for core in self.cores() {
             names += core.names().iter().count();
             sessions += core.sessions().len();
+            let homes = core.rooms().iter().filter(|room| room.home.is_some());
+            assert_eq!(core.homes(), homes.count(), "rooms at home are counted");
             for room in core.rooms().iter() {
                 assert!(room.home.is_some() || room.members_here() > 0, "no room without use");
                 assert_eq!(
