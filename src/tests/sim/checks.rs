@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::client::Client;
+use super::oracle::missed;
 use super::world::World;
 use crate::core::Core;
 use crate::core::placement::home_of;
@@ -73,6 +75,22 @@ impl World {
         assert_eq!(core.rooms().held_bytes(), logs + histories + core.rooms().spare_bytes());
         let owed: usize = core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
         assert_eq!(core.sessions().owed_bytes(), owed);
+    }
+
+    /// What is counted as missed is what clients were told of; who is cut off may not have been.
+    pub(super) fn check_missed(&self) {
+        let mut told = [0, 0];
+        for client in &self.clients {
+            let seen = String::from_utf8_lossy(&client.seen);
+            for count in seen.lines().filter_map(missed) {
+                told = [told[0] + 1, told[1] + count as u64];
+            }
+        }
+        let counters = || self.cores().map(|core| &core.counters);
+        let counted = [counters().map(|it| it.gaps).sum(), counters().map(|it| it.missed).sum()];
+        let is_less = told[0] < counted[0] && told[1] < counted[1];
+        let all_told = self.clients.iter().all(Client::is_complete);
+        assert!(told == counted || is_less && !all_told, "told of {told:?}, counted {counted:?}");
     }
 
     /// With nothing on its way, all tables of all shards must tell the same story.

@@ -105,7 +105,7 @@ impl Oracle {
                 assert!(expected.is_empty(), "not seen before leaving: {expected:?}");
                 expected = self.events_of(stays.next().expect("a stay")).collect();
             } else if let Some(missed) = missed(line) {
-                assert!(missed <= expected.len(), "told of more missed than there were");
+                assert!((1..=expected.len()).contains(&missed), "told of {missed} missed");
                 expected.drain(..missed);
             } else if !is_private(line) {
                 assert_eq!(expected.pop_front(), Some(line), "the next event");
@@ -143,7 +143,7 @@ impl Oracle {
 }
 
 /// How many messages `line` says were missed.
-fn missed(line: &str) -> Option<usize> {
+pub(super) fn missed(line: &str) -> Option<usize> {
     let count = line.strip_prefix("Server is very busy and dropped ")?;
     Some(count.strip_suffix(" messages, sorry!")?.parse().expect("a number"))
 }

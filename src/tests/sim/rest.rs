@@ -24,6 +24,7 @@ impl World {
             self.check_lists();
         }
         self.check_views(true);
+        self.check_missed();
     }
 
     fn be_calm(&mut self) {
