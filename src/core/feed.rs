@@ -360,7 +360,7 @@ mod tests {
         let mut feed = Feed::new(Wire::Line);
         feed.add(0, true);
         for _ in 0..1_000 {
-            feed.append(&mut spares, &limits, &room, &Event::Joined(&room));
+            feed.append(&mut spares, &limits, &room, (Stamp::default(), &Event::Joined(&room)));
         }
         feed.settle(&mut spares);
         let held = spares.held_bytes();

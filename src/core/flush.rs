@@ -283,7 +283,7 @@ fn slices<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Command, Limits, ShardId};
+    use crate::model::{Command, Limits, Origin, ShardId};
     use crate::proto::Wire;
 
     const NOW: Moment = Moment(0);
@@ -312,7 +312,7 @@ mod tests {
 
     /// A server with `members` in the lobby, who have read all there was.
     fn core(members: usize, limits: Limits) -> Core {
-        let mut core = Core::new(ShardId(0), 1, limits, 1);
+        let mut core = Core::new(ShardId(0), 1, limits, Origin::default());
         for _ in 0..members {
             core.handle_open(Wire::Line, true, NOW);
         }

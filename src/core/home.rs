@@ -206,13 +206,13 @@ impl Home {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Command, Slot};
+    use crate::model::{Command, Origin, Slot};
     use crate::proto::Wire;
 
     /// A server that tells of everyone in sums, and its first client.
     fn core() -> (Core, Slot) {
         let limits = Limits { announce_max: 0, ..Limits::default() };
-        let mut core = Core::new(ShardId(0), 1, limits, 1);
+        let mut core = Core::new(ShardId(0), 1, limits, Origin::default());
         let slot = core.handle_open(Wire::Line, true, Moment(0));
         (core, slot)
     }

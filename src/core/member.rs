@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::core::sink::Sink;
-    use crate::model::{Command, Limits, ShardId};
+    use crate::model::{Command, Limits, Origin, ShardId};
     use crate::proto::Wire;
 
     const NOW: Moment = Moment(0);
@@ -202,7 +202,7 @@ mod tests {
     /// and how many the server says it has missed, and in how many gaps.
     fn backlog(count: usize) -> (usize, u64, u64) {
         let limits = Limits { outbox_bytes_max: 1_000, ..Limits::default() };
-        let mut core = Core::new(ShardId(0), 1, limits, 1);
+        let mut core = Core::new(ShardId(0), 1, limits, Origin::default());
         for _ in [TALKER, SLOTH] {
             core.handle_open(Wire::Line, true, NOW);
         }

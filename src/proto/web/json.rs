@@ -316,6 +316,16 @@ mod tests {
                 r#"{"type":"users","room":"den","users":["amy","bob"],"more":0,"missing":0}"#,
             ),
             (Reply::Missed { room: &den, count: 4 }, r#"{"type":"gap","room":"den","missed":4}"#),
+        ];
+        for (reply, json) in replies {
+            assert_eq!(told(&reply), json);
+        }
+    }
+
+    #[test]
+    fn errors_and_farewells_say_it_in_a_word_and_in_a_sentence() {
+        let (den, amy) = (name("den"), name("amy"));
+        let replies = [
             (
                 Reply::NameTaken(&amy),
                 r#"{"type":"error","code":"name-taken","text":"amy is already taken"}"#,

@@ -81,7 +81,7 @@ impl World {
     pub(super) fn check_missed(&self) {
         let mut told = [0, 0];
         for client in &self.clients {
-            let seen = String::from_utf8_lossy(&client.seen);
+            let seen = String::from_utf8_lossy(&client.reader.lines);
             for count in seen.lines().filter_map(missed) {
                 told = [told[0] + 1, told[1] + count as u64];
             }

@@ -183,8 +183,9 @@ fn who_moves_on_is_out_of_all_rooms_before() {
         world.ask(client, Ask::Switch(entered.clone()));
         world.rest();
         let line = format!("You joined {entered}\n");
-        let has_joined =
-            |world: &World| String::from_utf8_lossy(&world.clients[client].seen).contains(&line);
+        let has_joined = |world: &World| {
+            String::from_utf8_lossy(&world.clients[client].reader.lines).contains(&line)
+        };
         assert!(!has_joined(&world), "seed {seed}: it is still in a room of the shard that pauses");
         world.come_to_rest();
         assert!(has_joined(&world), "seed {seed}");
