@@ -77,11 +77,10 @@ fn serve(
     inherited: Inherited,
     log: &Log,
 ) -> Result<End, String> {
-    let mut tls = None;
+    let (mut tls, mut certificates) = (None, None);
     if let Some((address, files)) = &config.tls {
-        let certificates = Certificates::load(files)?;
-        let listener = listen(*address, ["--tls-listen"; 2], config, inherited.tls)?;
-        tls = Some((listener, certificates));
+        certificates = Some(Certificates::load(files)?);
+        tls = Some(listen(*address, ["--tls-listen"; 2], config, inherited.tls)?);
     } else if inherited.tls.is_some() {
         return Err("the service manager has a socket for TLS: give --tls-listen, --tls-cert and \
                     --tls-key for it, too"
@@ -90,7 +89,7 @@ fn serve(
     let plain = listen(config.address, ["--ip", "--port"], config, inherited.plain)?;
     let admin = config.admin.map(admin::listen).transpose()?;
     let admin = admin.map(|listener| AdminPort { listener, lost: Arc::clone(log.lost()) });
-    let doors = Doors { plain, tls, admin };
+    let doors = Doors { plain, tls, certificates, admin };
     let addresses = doors.addresses().map_err(|error| error.to_string())?;
     let format = settings.args.log_format;
     let reload = Reload::new(settings, Arc::clone(log.level()));

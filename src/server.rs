@@ -2,9 +2,9 @@
 //! off.
 
 mod doors;
+mod intake;
 
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::thread;
@@ -18,25 +18,18 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::board::Board;
 use crate::config::Config;
-use crate::core::placement::least_loaded;
 use crate::logging::LostLines;
-use crate::mesh::{Address, Mail, Newcomer, mesh};
+use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
-use crate::model::{CloseReason, Moment, Origin, Reply, ShardId, Ticket};
-use crate::net::{
-    Acceptor, Admission, Arrival, Handshakes, Loads, Port, Proxies, Settled, Shown, refuse,
-};
+use crate::model::{CloseReason, Moment, Origin, ShardId};
+use crate::net::{Acceptor, Admission, Certificates, Handshakes, Loads, Proxies, Turn};
 use crate::notify::Notify;
-use crate::proto::Wire;
 use crate::reload::Reload;
-use crate::shard::{Parts, Shard, is_short};
+use crate::shard::{Parts, Shard};
 use crate::signals::{Asked, Signals};
-use crate::socket::Socket;
 use crate::watchdog::Watchdog;
 pub use doors::{Addresses, AdminPort, Doors, explain_listen_error};
-
-/// How often it is told that clients are turned away, at most.
-const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
+use intake::{accept, turned_away};
 
 /// How long nobody is accepted for whom there is no place among the handshakes.
 const NO_ROOM_WAIT: Duration = Duration::from_millis(10);
@@ -72,8 +65,9 @@ struct Server {
     mask_addresses: bool,
     admission: Admission,
     proxies: Proxies,
-    /// If there is TLS.
-    handshakes: Option<Handshakes>,
+    /// What clients are shown who come through TLS, if they can.
+    certificates: Option<Certificates>,
+    handshakes: Handshakes,
     started: Instant,
     /// When it was last told that connections are turned away, by [`CloseReason::index`].
     told_away: [Option<Instant>; CloseReason::ALL.len()],
@@ -92,7 +86,7 @@ pub fn run(
 ) -> io::Result<End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
-    let server = Server::start(config)?;
+    let server = Server::start(config, doors.certificates.take())?;
     let signals = Signals::listen()?;
     if let Some(AdminPort { listener, lost }) = doors.admin.take() {
         admin::start(listener, server.facts(lost))?;
@@ -114,7 +108,7 @@ pub fn cores_of_shards(config: &Config) -> Vec<Option<CoreId>> {
 }
 
 impl Server {
-    fn start(config: &Config) -> io::Result<Self> {
+    fn start(config: &Config, certificates: Option<Certificates>) -> io::Result<Self> {
         let (mailboxes, addresses) = mesh(config.shards);
         let loads = Loads::new(config.shards, config.admission.addresses_max);
         let watchdog = Watchdog::new(Arc::clone(&addresses));
@@ -159,7 +153,12 @@ impl Server {
             memory_bytes_max: config.limits.memory_bytes_max,
             mask_addresses: config.mask_addresses,
             proxies: Proxies::new(config.proxies.clone()),
-            handshakes: None,
+            certificates,
+            handshakes: Handshakes::new(
+                config.connections_max,
+                Turn::default(),
+                &turned_away(CloseReason::NoTls),
+            ),
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
@@ -177,20 +176,16 @@ impl Server {
         mut reload: Reload,
         mut signals: Signals,
     ) -> io::Result<End> {
-        let mut acceptor = Acceptor::new(doors.plain, Port::Plain)?;
-        let mut tls_acceptor = None;
-        if let Some((listener, certificates)) = doors.tls {
-            tls_acceptor = Some(Acceptor::new(listener, Port::Tls)?);
-            let hint = turned_away(CloseReason::NoTls);
-            self.handshakes = Some(Handshakes::new(certificates, self.connections_max, &hint));
-        }
+        let mut acceptors = doors.open()?;
         loop {
-            let has_room = self.handshakes.as_mut().is_none_or(Handshakes::has_room);
+            // Each in its turn is asked first, so that none keeps the others waiting.
+            acceptors.rotate_left(1);
+            let all = acceptors.len();
+            let open: Vec<&mut Acceptor> =
+                acceptors.iter_mut().filter(|it| self.has_room(it.port())).collect();
+            let has_room = open.len() == all;
             tokio::select! {
-                arrivals = acceptor.accept() => self.welcome(arrivals, &mut acceptor).await,
-                (arrivals, acceptor) = accept_if_any(&mut tls_acceptor), if has_room => {
-                    self.welcome(arrivals, acceptor).await;
-                }
+                (arrivals, acceptor) = accept(open) => self.welcome(arrivals, acceptor).await,
                 asked = signals.next() => match asked {
                     Asked::Reload => self.reload(&mut reload),
                     Asked::Stop(signal) => {
@@ -202,7 +197,7 @@ impl Server {
                     Ok(arrival) => self.let_in(vec![arrival]),
                     Err(proxy) => self.count_away(proxy, CloseReason::BadProxyHeader),
                 },
-                settled = next_if_any(&mut self.handshakes) => self.settle(settled),
+                settled = self.handshakes.next() => self.settle(settled),
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
                 () = self.watchdog.look() => self.board.show_stuck(self.watchdog.stuck_seconds()),
@@ -211,7 +206,8 @@ impl Server {
         }
         self.board.show_drain();
         self.notify.stopping();
-        drop((acceptor, tls_acceptor, self.handshakes.take()));
+        drop(acceptors);
+        self.handshakes.end();
         self.drain(&mut signals).await
     }
 
@@ -224,8 +220,7 @@ impl Server {
     /// Reads the settings again, and tells the service manager.
     fn reload(&mut self, reload: &mut Reload) {
         self.notify.reloading();
-        let certificates = self.handshakes.as_mut().map(Handshakes::certificates);
-        let config = reload.read(certificates);
+        let config = reload.read(self.certificates.as_mut());
         let good = config.is_some();
         if let Some(config) = config {
             self.change(config);
@@ -244,115 +239,6 @@ impl Server {
         self.proxies.change(config.proxies);
         for address in self.addresses.iter() {
             address.send(Mail::Limits(Box::new(config.limits.clone())));
-        }
-    }
-
-    /// Sees to connections that `acceptor` has accepted.
-    async fn welcome(&mut self, arrivals: Vec<Arrival>, acceptor: &mut Acceptor) {
-        let direct = self.ask_proxies(arrivals);
-        self.let_in(direct);
-        let wait = self.admission.wait_ms(self.now());
-        if wait > 0 {
-            acceptor.rest(Duration::from_millis(u64::from(wait)));
-        }
-        tokio::task::yield_now().await;
-    }
-
-    /// Keeps connections from proxies until they have said where they come from; the others.
-    fn ask_proxies(&mut self, arrivals: Vec<Arrival>) -> Vec<Arrival> {
-        let mut direct = Vec::with_capacity(arrivals.len());
-        for arrival in arrivals {
-            if !self.proxies.contain(arrival.from) {
-                direct.push(arrival);
-            } else if let Err(arrival) = self.proxies.ask(arrival) {
-                self.turn_away(arrival, CloseReason::Full);
-            }
-        }
-        direct
-    }
-
-    /// Places new connections on shards, those with TLS once their handshake is over.
-    fn let_in(&mut self, arrivals: Vec<Arrival>) {
-        let mut batches: Vec<Vec<_>> = self.addresses.iter().map(|_| vec![]).collect();
-        let now = self.now();
-        for arrival in arrivals {
-            match (self.admit(arrival.from, now), &mut self.handshakes) {
-                (Ok(ticket), Some(handshakes)) if arrival.port == Port::Tls => {
-                    let from = arrival.from;
-                    if handshakes.begin(arrival.stream, from, ticket) {
-                        self.loads.waits(ticket);
-                    } else {
-                        self.count_away(from, CloseReason::Full);
-                    }
-                }
-                (Ok(ticket), _) => {
-                    let shard = self.place(ticket);
-                    batches[shard.index()].push(Newcomer {
-                        socket: Socket::Plain(arrival.stream),
-                        ticket,
-                        from: arrival.from,
-                        wire: Wire::Line,
-                    });
-                }
-                (Err(reason), _) => self.turn_away(arrival, reason),
-            }
-        }
-        for (address, batch) in self.addresses.iter().zip(batches) {
-            if !batch.is_empty() {
-                address.send(Mail::Newcomers(batch));
-            }
-        }
-    }
-
-    /// Sees to a connection whose handshake is over.
-    fn settle(&mut self, Settled { from, ticket, outcome }: Settled) {
-        self.loads.waits_no_more(ticket);
-        match outcome {
-            Ok(socket) => {
-                let shard = self.place(ticket);
-                let newcomer = Newcomer { socket, ticket, from, wire: Wire::Line };
-                self.addresses[shard.index()].send(Mail::Newcomers(vec![newcomer]));
-            }
-            Err(reason) => self.count_away(from, reason),
-        }
-    }
-
-    /// The shard for a connection: the one that has the fewest, of those that are not stuck.
-    fn place(&mut self, ticket: Ticket) -> ShardId {
-        let shard = least_loaded(self.loads.each().zip(self.watchdog.turning()));
-        self.loads.came(shard, ticket);
-        shard
-    }
-
-    fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
-        let handshakes = self.handshakes.as_ref().map_or(0, Handshakes::under_way);
-        let waiting = u32::try_from(self.proxies.waiting() + handshakes).unwrap_or(u32::MAX);
-        if self.loads.total() + waiting >= self.connections_max {
-            Err(CloseReason::Full)
-        } else if is_short(self.loads.held_bytes(), self.memory_bytes_max) {
-            Err(CloseReason::Memory)
-        } else {
-            self.admission.admit(from.ip(), now)
-        }
-    }
-
-    /// Turns a connection away, with a word of why if its client would understand it.
-    fn turn_away(&mut self, arrival: Arrival, reason: CloseReason) {
-        if arrival.port == Port::Plain {
-            refuse(arrival.stream, &turned_away(reason));
-        }
-        self.count_away(arrival.from, reason);
-    }
-
-    fn count_away(&mut self, from: SocketAddr, reason: CloseReason) {
-        self.board.count_away(reason);
-        let told = &mut self.told_away[reason.index()];
-        let now = Instant::now();
-        if told.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
-            *told = Some(now);
-            let so_far = self.board.turned_away(reason);
-            let from = Shown { from, masked: self.mask_addresses };
-            warn!(reason = reason.label(), %from, so_far, "connections are turned away");
         }
     }
 
@@ -395,28 +281,6 @@ impl Server {
         }
         info!("stopped");
         Ok(End::Stopped)
-    }
-}
-
-fn turned_away(reason: CloseReason) -> Vec<u8> {
-    let mut line = vec![];
-    Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
-    line
-}
-
-/// Connections that came to a port, and who accepted them; waits for ever if there is none.
-async fn accept_if_any(acceptor: &mut Option<Acceptor>) -> (Vec<Arrival>, &mut Acceptor) {
-    match acceptor {
-        Some(acceptor) => (acceptor.accept().await, acceptor),
-        None => std::future::pending().await,
-    }
-}
-
-/// The next handshake that is over; waits for ever if there is no TLS.
-async fn next_if_any(handshakes: &mut Option<Handshakes>) -> Settled {
-    match handshakes {
-        Some(handshakes) => handshakes.next().await,
-        None => std::future::pending().await,
     }
 }
 

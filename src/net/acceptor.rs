@@ -121,6 +121,12 @@ impl Acceptor {
         Ok(Self { listener, port, back_off: BACK_OFF_MIN, warned: None, resting_until: None })
     }
 
+    /// Which port it accepts from.
+    #[must_use]
+    pub fn port(&self) -> Port {
+        self.port
+    }
+
     /// Waits for connections, and takes as many as there are, up to a limit.
     pub async fn accept(&mut self) -> Vec<Arrival> {
         if let Some(until) = self.resting_until {

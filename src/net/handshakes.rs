@@ -1,46 +1,26 @@
-//! Connections that have not come to terms with us about TLS. Each has a task until it has, or its
-//! time is up; only then does it take a place on a shard.
-//!
-//! Who floods us with handshakes must not keep honest people out, nor take the processor from those
-//! who chat. So there are so many places for handshakes and no more, and when all are taken, the
-//! one goes whose client has kept us waiting: honest clients answer in a blink. While no client
-//! has, it is we who are slow, and newcomers wait in the kernel. And the handshakes take turns in
-//! what is work for the processor, which rests for as long as it worked.
+//! Connections that have not come to terms with us about TLS. Each has a place of its own until it
+//! has, or its time is up; only then does it take one on a shard.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use rustls::server::ServerConfig;
 use socket2::SockRef;
 use tokio::net::TcpStream as TokioStream;
-use tokio::sync::{Mutex, oneshot};
-use tokio::task::JoinSet;
 
 use crate::model::{CloseReason, Ticket};
-use crate::net::Certificates;
+use crate::net::places::{Places, Turn, Turns};
 use crate::socket::{READ_ROOM, Session, Socket, Tls};
 
 /// How long a client may take to come to terms.
 const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How long a client may have kept us waiting, in all, when others need its place.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
-/// Handshakes at a time, after which room is made for more.
-const HANDSHAKES_MAX: usize = 1024;
-/// How many more there may be: those that were accepted together.
-const HANDSHAKES_SPARE: usize = 64;
-/// How many clients there may be for each handshake at a time, so that these leave room for those.
-const CLIENTS_PER_HANDSHAKE: usize = 4;
 /// Bytes that a client may send before it has come to terms: several times what one needs.
 const HANDSHAKE_BYTES_MAX: usize = READ_ROOM;
 /// Bytes read at once.
 const READ_BYTES_MAX: usize = 4 << 10;
-/// What is owed in rest before it is worth a timer.
-const REST_MIN: Duration = Duration::from_millis(1);
 /// How long whoever is turned away may take to close its side.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 /// What every handshake begins with.
@@ -60,38 +40,9 @@ pub struct Settled {
 /// All handshakes under way.
 #[derive(Debug)]
 pub struct Handshakes {
-    certificates: Certificates,
-    places: usize,
-    tasks: JoinSet<Settled>,
-    /// The oldest first. Some handshakes are over already.
-    taken: VecDeque<Place>,
-    started: Instant,
-    turn: Turn,
+    places: Places<Settled>,
     /// What clients are told who do not speak TLS.
     hint: Arc<[u8]>,
-}
-
-/// A place for a handshake, which ends when this is dropped.
-#[derive(Debug)]
-struct Place {
-    end: oneshot::Sender<()>,
-    waits_since: WaitsSince,
-}
-
-/// Since when we would have been waiting for a client had we done so without a break, in
-/// milliseconds from some moment; [`FOR_US`] while it is waiting for us.
-type WaitsSince = Arc<AtomicU64>;
-
-const FOR_US: u64 = u64::MAX;
-
-/// Whose turn it is to work, and for how much work no rest has been taken.
-type Turn = Arc<Mutex<Duration>>;
-
-/// One handshake's turns.
-struct Turns {
-    turn: Turn,
-    started: Instant,
-    waits_since: WaitsSince,
 }
 
 /// One handshake.
@@ -106,94 +57,54 @@ struct Handshake {
 }
 
 impl Handshakes {
-    /// Handshakes with these `certificates`, for a server of `clients_max`. A client that does not
-    /// speak TLS is told `hint`.
+    /// For a server of `clients_max`. They share their `turn` with whoever else has it. A client
+    /// that does not speak TLS is told `hint`.
     #[must_use]
-    pub fn new(certificates: Certificates, clients_max: u32, hint: &[u8]) -> Self {
-        let places = (clients_max as usize / CLIENTS_PER_HANDSHAKE).clamp(1, HANDSHAKES_MAX);
-        Self {
-            certificates,
-            places,
-            tasks: JoinSet::new(),
-            taken: VecDeque::new(),
-            started: Instant::now(),
-            turn: Turn::default(),
-            hint: hint.into(),
-        }
-    }
-
-    /// What the server shows.
-    pub fn certificates(&mut self) -> &mut Certificates {
-        &mut self.certificates
+    pub fn new(clients_max: u32, turn: Turn, hint: &[u8]) -> Self {
+        Self { places: Places::new(clients_max, turn), hint: hint.into() }
     }
 
     /// How many are under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        self.tasks.len()
+        self.places.under_way()
     }
 
     /// Whether there are places for newcomers, or some that can be had.
     pub fn has_room(&mut self) -> bool {
-        !self.is_full() || self.overdue().is_some()
+        self.places.has_room()
     }
 
-    fn is_full(&mut self) -> bool {
-        if self.taken.len() >= self.places {
-            self.taken.retain(|place| !place.end.is_closed());
-        }
-        self.taken.len() >= self.places
+    /// Begins one with a client that has been let in, as `config` says. Whether there was a place
+    /// for it.
+    pub fn begin(
+        &mut self,
+        stream: TcpStream,
+        (from, ticket): (SocketAddr, Ticket),
+        config: Arc<ServerConfig>,
+    ) -> bool {
+        let settled = move |outcome| Settled { from, ticket, outcome };
+        let hint = Arc::clone(&self.hint);
+        let work = |turns| async move { settled(secure(stream, config, &turns, &hint).await) };
+        self.places.begin(work, settled(Err(CloseReason::BadHandshake)))
     }
 
-    /// The place of the oldest whose client has kept us waiting.
-    fn overdue(&self) -> Option<usize> {
-        let now = millis(self.started);
-        let due = |place: &Place| {
-            let since = place.waits_since.load(Ordering::Relaxed);
-            since != FOR_US && since + ANSWER_WAIT_MAX.as_millis() as u64 <= now
-        };
-        self.taken.iter().position(due)
-    }
-
-    /// Begins one with a client that has been let in. Whether there was a place for it.
-    pub fn begin(&mut self, stream: TcpStream, from: SocketAddr, ticket: Ticket) -> bool {
-        if self.is_full() {
-            match self.overdue() {
-                Some(place) => drop(self.taken.remove(place)),
-                None if self.taken.len() >= self.places + HANDSHAKES_SPARE => return false,
-                None => {}
-            }
-        }
-        let (end, ended) = oneshot::channel();
-        let waits_since = Arc::new(AtomicU64::new(millis(self.started)));
-        self.taken.push_back(Place { end, waits_since: Arc::clone(&waits_since) });
-        let turns = Turns { turn: Arc::clone(&self.turn), started: self.started, waits_since };
-        let (config, hint) = (self.certificates.config(), Arc::clone(&self.hint));
-        self.tasks.spawn(async move {
-            let outcome = tokio::select! {
-                outcome = settle(stream, config, &turns, &hint) => outcome,
-                _ = ended => Err(CloseReason::BadHandshake),
-            };
-            Settled { from, ticket, outcome }
-        });
-        true
+    /// Ends all of them.
+    pub fn end(&mut self) {
+        self.places.end();
     }
 
     /// Waits for the next that is over, for ever while there is none.
     pub async fn next(&mut self) -> Settled {
-        loop {
-            match self.tasks.join_next().await {
-                Some(Ok(settled)) => return settled,
-                // One that was ended with the runtime, and nobody will ask for.
-                Some(Err(_)) => {}
-                None => std::future::pending().await,
-            }
-        }
+        self.places.next().await
     }
 }
 
-/// Comes to terms with a client, in time.
-async fn settle(
+/// Comes to terms with a client, in time; one that does not speak TLS is told `hint`.
+///
+/// # Errors
+/// Why it has not.
+pub async fn secure(
     stream: TcpStream,
     config: Arc<ServerConfig>,
     turns: &Turns,
@@ -303,28 +214,4 @@ impl Handshake {
         let stream = TcpStream::from_std(self.stream.into_std()?);
         Ok(Socket::Tls(Box::new(Tls::new(stream, self.session, self.early))))
     }
-}
-
-impl Turns {
-    /// Does some work for a handshake, when it is its turn. Whoever else waits for the processor
-    /// gets it between two turns, and for as long as the work has taken in all.
-    async fn take<T>(&self, work: impl FnOnce() -> T) -> T {
-        let since = self.waits_since.swap(FOR_US, Ordering::Relaxed);
-        let waited = millis(self.started) - since;
-        let mut worked = self.turn.lock().await;
-        let started = Instant::now();
-        let done = work();
-        *worked += started.elapsed();
-        self.waits_since.store(millis(self.started) - waited, Ordering::Relaxed);
-        if *worked >= REST_MIN {
-            tokio::time::sleep(std::mem::take(&mut *worked)).await;
-        } else {
-            tokio::task::yield_now().await;
-        }
-        done
-    }
-}
-
-fn millis(since: Instant) -> u64 {
-    since.elapsed().as_millis() as u64
 }

@@ -5,15 +5,17 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use crate::logging::LostLines;
-use crate::net::Certificates;
+use crate::net::{Acceptor, Certificates, Port};
 
 /// Where clients come in.
 #[derive(Debug)]
 pub struct Doors {
     /// Where they speak lines as they are.
     pub plain: TcpListener,
-    /// Where they speak them within TLS, if they can, and what they are shown there.
-    pub tls: Option<(TcpListener, Certificates)>,
+    /// Where they speak them within TLS, if they can.
+    pub tls: Option<TcpListener>,
+    /// What they are shown there.
+    pub certificates: Option<Certificates>,
     /// The operator's, if there is one.
     pub admin: Option<AdminPort>,
 }
@@ -44,13 +46,20 @@ impl Doors {
     /// # Errors
     /// Those of the operating system.
     pub fn addresses(&self) -> io::Result<Addresses> {
-        let tls = self.tls.as_ref().map(|(listener, _)| listener.local_addr());
+        let tls = self.tls.as_ref().map(TcpListener::local_addr);
         let admin = self.admin.as_ref().map(|port| port.listener.local_addr());
         Ok(Addresses {
             plain: self.plain.local_addr()?,
             tls: tls.transpose()?,
             admin: admin.transpose()?,
         })
+    }
+
+    /// Has clients come in. To be called in the runtime that will see to them.
+    pub(super) fn open(self) -> io::Result<Vec<Acceptor>> {
+        let doors = [(Some(self.plain), Port::Plain), (self.tls, Port::Tls)];
+        let acceptor = |(listener, port): (Option<_>, _)| Some(Acceptor::new(listener?, port));
+        doors.into_iter().filter_map(acceptor).collect()
     }
 }
 

@@ -1,0 +1,153 @@
+//! Who comes in: from being accepted to a place on a shard, or to being turned away.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures::future::select_all;
+use tracing::warn;
+
+use super::Server;
+use crate::core::placement::least_loaded;
+use crate::mesh::{Mail, Newcomer};
+use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
+use crate::net::{Acceptor, Arrival, Certificates, Port, Settled, Shown, refuse};
+use crate::proto::Wire;
+use crate::shard::is_short;
+use crate::socket::Socket;
+
+/// How often it is told that clients are turned away, at most.
+const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
+
+impl Server {
+    /// Whether there is room for who comes to a port and has something to settle first.
+    pub(super) fn has_room(&mut self, port: Port) -> bool {
+        match port {
+            Port::Plain => true,
+            Port::Tls => self.handshakes.has_room(),
+        }
+    }
+
+    /// Sees to connections that `acceptor` has accepted.
+    pub(super) async fn welcome(&mut self, arrivals: Vec<Arrival>, acceptor: &mut Acceptor) {
+        let direct = self.ask_proxies(arrivals);
+        self.let_in(direct);
+        let wait = self.admission.wait_ms(self.now());
+        if wait > 0 {
+            acceptor.rest(Duration::from_millis(u64::from(wait)));
+        }
+        tokio::task::yield_now().await;
+    }
+
+    /// Keeps connections from proxies until they have said where they come from; the others.
+    fn ask_proxies(&mut self, arrivals: Vec<Arrival>) -> Vec<Arrival> {
+        let mut direct = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            if !self.proxies.contain(arrival.from) {
+                direct.push(arrival);
+            } else if let Err(arrival) = self.proxies.ask(arrival) {
+                self.turn_away(arrival, CloseReason::Full);
+            }
+        }
+        direct
+    }
+
+    /// Places new connections on shards, those with TLS once their handshake is over.
+    pub(super) fn let_in(&mut self, arrivals: Vec<Arrival>) {
+        let mut batches: Vec<Vec<_>> = self.addresses.iter().map(|_| vec![]).collect();
+        let now = self.now();
+        for arrival in arrivals {
+            match self.admit(arrival.from, now) {
+                Ok(ticket) if arrival.port == Port::Tls => self.shake_hands(arrival, ticket),
+                Ok(ticket) => {
+                    let shard = self.place(ticket);
+                    batches[shard.index()].push(Newcomer {
+                        socket: Socket::Plain(arrival.stream),
+                        ticket,
+                        from: arrival.from,
+                        wire: Wire::Line,
+                    });
+                }
+                Err(reason) => self.turn_away(arrival, reason),
+            }
+        }
+        for (address, batch) in self.addresses.iter().zip(batches) {
+            if !batch.is_empty() {
+                address.send(Mail::Newcomers(batch));
+            }
+        }
+    }
+
+    /// Begins a handshake with a client that has been let in.
+    fn shake_hands(&mut self, Arrival { stream, from, .. }: Arrival, ticket: Ticket) {
+        let config = self.certificates.as_ref().map(Certificates::config);
+        match config.is_some_and(|it| self.handshakes.begin(stream, (from, ticket), it)) {
+            true => self.loads.waits(ticket),
+            false => self.count_away(from, CloseReason::Full),
+        }
+    }
+
+    /// Sees to a connection whose handshake is over.
+    pub(super) fn settle(&mut self, Settled { from, ticket, outcome }: Settled) {
+        self.loads.waits_no_more(ticket);
+        match outcome {
+            Ok(socket) => {
+                let shard = self.place(ticket);
+                let newcomer = Newcomer { socket, ticket, from, wire: Wire::Line };
+                self.addresses[shard.index()].send(Mail::Newcomers(vec![newcomer]));
+            }
+            Err(reason) => self.count_away(from, reason),
+        }
+    }
+
+    /// The shard for a connection: the one that has the fewest, of those that are not stuck.
+    fn place(&mut self, ticket: Ticket) -> ShardId {
+        let shard = least_loaded(self.loads.each().zip(self.watchdog.turning()));
+        self.loads.came(shard, ticket);
+        shard
+    }
+
+    fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
+        let waiting = self.proxies.waiting() + self.handshakes.under_way();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        if self.loads.total() + waiting >= self.connections_max {
+            Err(CloseReason::Full)
+        } else if is_short(self.loads.held_bytes(), self.memory_bytes_max) {
+            Err(CloseReason::Memory)
+        } else {
+            self.admission.admit(from.ip(), now)
+        }
+    }
+
+    /// Turns a connection away, with a word of why if its client would understand it.
+    fn turn_away(&mut self, arrival: Arrival, reason: CloseReason) {
+        if arrival.port == Port::Plain {
+            refuse(arrival.stream, &turned_away(reason));
+        }
+        self.count_away(arrival.from, reason);
+    }
+
+    pub(super) fn count_away(&mut self, from: SocketAddr, reason: CloseReason) {
+        self.board.count_away(reason);
+        let told = &mut self.told_away[reason.index()];
+        let now = Instant::now();
+        if told.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
+            *told = Some(now);
+            let so_far = self.board.turned_away(reason);
+            let from = Shown { from, masked: self.mask_addresses };
+            warn!(reason = reason.label(), %from, so_far, "connections are turned away");
+        }
+    }
+}
+
+/// What a client is told in lines who is turned away.
+pub(super) fn turned_away(reason: CloseReason) -> Vec<u8> {
+    let mut line = vec![];
+    Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
+    line
+}
+
+/// Waits for connections to any of the ports that are `open`; and who accepted them.
+pub(super) async fn accept(open: Vec<&mut Acceptor>) -> (Vec<Arrival>, &mut Acceptor) {
+    let each = open.into_iter().map(|it| Box::pin(async { (it.accept().await, it) }));
+    select_all(each).await.0
+}
