@@ -6,14 +6,20 @@ use std::net::TcpListener;
 
 use listenfd::ListenFd;
 
-/// The name of the socket for TLS, as `FileDescriptorName=` sets it.
+/// The names of sockets that are not for lines as they are, as `FileDescriptorName=` sets them.
 const TLS: &str = "hubbub-tls";
+const HTTP: &str = "hubbub-http";
+const HTTPS: &str = "hubbub-https";
 
 /// Sockets to be used instead of those that flags ask for.
 #[derive(Debug, Default)]
 pub struct Inherited {
     /// The one that is named `hubbub-tls`.
     pub tls: Option<TcpListener>,
+    /// The one that is named `hubbub-http`.
+    pub http: Option<TcpListener>,
+    /// The one that is named `hubbub-https`.
+    pub https: Option<TcpListener>,
     /// The other one.
     pub plain: Option<TcpListener>,
 }
@@ -34,11 +40,16 @@ impl Inherited {
             let listener = sockets.take_tcp_listener(index).map_err(|error| {
                 format!("the socket {name:?} of the service manager is not for TCP: {error}")
             })?;
-            let place = if name == TLS { &mut inherited.tls } else { &mut inherited.plain };
+            let place = match name {
+                TLS => &mut inherited.tls,
+                HTTP => &mut inherited.http,
+                HTTPS => &mut inherited.https,
+                _ => &mut inherited.plain,
+            };
             if place.is_some() {
                 return Err(format!(
                     "the service manager has one socket too many, {name:?}: give one for lines, \
-                     and one for TLS with FileDescriptorName={TLS}"
+                     and one each with FileDescriptorName={TLS}, {HTTP} or {HTTPS}"
                 ));
             }
             *place = listener;

@@ -5,16 +5,17 @@ mod args;
 mod file;
 mod settings;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use args::networks;
 pub use args::{Args, FIXED, LogFormat};
+use args::{Http, networks, origins};
 pub use settings::{Settings, Unusable};
 
 use crate::cli::Demands;
+use crate::http::Origin;
 use crate::machine::{MEMORY_PARTS, Machine, own_descriptors};
 use crate::model::{Allowance, Limits};
 use crate::net::{AdmissionLimits, CertificateFiles};
@@ -25,6 +26,8 @@ const MEMORY_BYTES_MIN: u64 = 16 << 20;
 const HISTORY_BYTES_PER_MESSAGE: usize = 512;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Where the page for browsers is, unless somebody says where.
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Addresses that are remembered, if there may be fewer clients than half of that.
 const ADDRESSES_MIN: usize = 1024;
 /// Frames of the longest message that a feed must have room for, so that no one message pushes out
@@ -38,8 +41,18 @@ const FRAME_BYTES_SPARE: usize = 32;
 pub struct Config {
     /// Where to listen.
     pub address: SocketAddr,
-    /// Where to listen for TLS, with which certificate, if that is wanted.
-    pub tls: Option<(SocketAddr, CertificateFiles)>,
+    /// Where to listen for TLS, if that is wanted.
+    pub tls: Option<SocketAddr>,
+    /// Where to listen for browsers, unless that is not wanted.
+    pub http: Option<SocketAddr>,
+    /// Whether somebody has said so, and wants nothing else.
+    pub http_is_asked_for: bool,
+    /// Where to listen for browsers that speak TLS, if that is wanted.
+    pub https: Option<SocketAddr>,
+    /// What is shown to who speaks TLS, which is there if anybody may.
+    pub certificates: Option<CertificateFiles>,
+    /// Whose pages may chat here beside our own.
+    pub origins: Vec<Origin>,
     /// Where to listen for the operator.
     pub admin: Option<SocketAddr>,
     /// Threads that serve clients.
@@ -106,7 +119,16 @@ impl Config {
         }
         Ok(Self {
             address: SocketAddr::new(args.ip, args.port),
-            tls: tls(args)?,
+            tls: args.tls_listen,
+            http: match args.http {
+                Some(Http::Off) => None,
+                Some(Http::At(address)) => Some(address),
+                None => Some(HTTP),
+            },
+            http_is_asked_for: args.http.is_some(),
+            https: args.https,
+            certificates: certificates(args)?,
+            origins: origins(&args.allow_origin),
             admin: args.admin,
             shards,
             pin: !args.no_pin,
@@ -135,21 +157,20 @@ pub fn demands(args: &Args) -> Demands {
         clients: args.connections_max,
         shards: args.shards,
         connects_per_second: args.connects_per_second,
-        tls: args.tls_listen.is_some(),
+        tls: args.tls_listen.is_some() || args.https.is_some(),
         proxies: !networks(&args.proxies).is_empty(),
         memory_max: args.memory_max,
     }
 }
 
 /// All or nothing: a flag of these needs the others.
-fn tls(args: &Args) -> Result<Option<(SocketAddr, CertificateFiles)>, String> {
-    match (args.tls_listen, args.tls_cert.clone(), args.tls_key.clone()) {
-        (None, None, None) => Ok(None),
-        (Some(address), Some(cert), Some(key)) => {
-            Ok(Some((address, CertificateFiles { cert, key })))
-        }
-        _ => Err("--tls-listen, --tls-cert and --tls-key go together: give all three, or none; \
-                  `hubbub gen-cert` makes a certificate and its key for development"
+fn certificates(args: &Args) -> Result<Option<CertificateFiles>, String> {
+    let is_wanted = args.tls_listen.is_some() || args.https.is_some();
+    match (is_wanted, args.tls_cert.clone(), args.tls_key.clone()) {
+        (false, None, None) => Ok(None),
+        (true, Some(cert), Some(key)) => Ok(Some(CertificateFiles { cert, key })),
+        _ => Err("--tls-listen or --https, --tls-cert and --tls-key go together: give all three, \
+                  or none; `hubbub gen-cert` makes a certificate and its key for development"
             .to_owned()),
     }
 }
@@ -236,6 +257,23 @@ mod tests {
     }
 
     #[test]
+    fn browsers_are_welcome_at_the_usual_place_unless_somebody_says_otherwise() {
+        let http = |flags| {
+            let config = config(flags).unwrap();
+            (config.http.map(|it| it.to_string()), config.http_is_asked_for)
+        };
+        assert_eq!(http(&[]), (Some("127.0.0.1:8080".to_owned()), false));
+        assert_eq!(http(&["--http", "[::]:80"]), (Some("[::]:80".to_owned()), true));
+        assert_eq!(http(&["--http", "off"]), (None, true));
+        let origins = |flags| config(flags).unwrap().origins;
+        assert_eq!(origins(&[]), []);
+        assert_eq!(origins(&["--allow-origin", "none"]), []);
+        let two = origins(&["--allow-origin", "https://a.example,http://b.example:80"]);
+        let two: Vec<String> = two.iter().map(ToString::to_string).collect();
+        assert_eq!(two, ["https://a.example", "http://b.example"]);
+    }
+
+    #[test]
     fn addresses_may_be_written_with_brackets() {
         assert_eq!(config(&["-i", "[::]", "-p", "0"]).unwrap().address.to_string(), "[::]:0");
         assert_eq!(config(&["-i", "::1"]).unwrap().address.to_string(), "[::1]:42069");
@@ -259,6 +297,9 @@ mod tests {
             (&["--exempt", "home"], &["--exempt", "10.0.0.0/8"]),
             (&["--admin", "9469"], &["--admin", "127.0.0.1:9469"]),
             (&["--log-format", "xml"], &["--log-format", "text", "json"]),
+            (&["--http", "8080"], &["--http", "127.0.0.1:8080", "off"]),
+            (&["--allow-origin", "a.example"], &["--allow-origin", "https://chat.example"]),
+            (&["--https", "127.0.0.1:0"], &["--https", "--tls-cert", "gen-cert"]),
         ] {
             let error = config(flags).unwrap_err();
             for word in words {

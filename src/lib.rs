@@ -16,6 +16,7 @@ pub mod board;
 pub mod net;
 pub mod watchdog;
 
+pub mod http;
 pub mod shard;
 
 pub mod machine;

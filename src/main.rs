@@ -18,7 +18,7 @@ use hubbub::machine::Machine;
 use hubbub::net::Certificates;
 use hubbub::reload::Reload;
 use hubbub::server::{self, Addresses, AdminPort, Doors, End, cores_of_shards};
-use tracing::info;
+use tracing::{info, warn};
 
 const EXIT_UNUSABLE_ARGUMENTS: u8 = 2;
 
@@ -77,24 +77,50 @@ fn serve(
     inherited: Inherited,
     log: &Log,
 ) -> Result<End, String> {
-    let (mut tls, mut certificates) = (None, None);
-    if let Some((address, files)) = &config.tls {
-        certificates = Some(Certificates::load(files)?);
-        tls = Some(listen(*address, ["--tls-listen"; 2], config, inherited.tls)?);
-    } else if inherited.tls.is_some() {
-        return Err("the service manager has a socket for TLS: give --tls-listen, --tls-cert and \
-                    --tls-key for it, too"
-            .to_owned());
-    }
-    let plain = listen(config.address, ["--ip", "--port"], config, inherited.plain)?;
-    let admin = config.admin.map(admin::listen).transpose()?;
-    let admin = admin.map(|listener| AdminPort { listener, lost: Arc::clone(log.lost()) });
-    let doors = Doors { plain, tls, certificates, admin };
+    let (doors, no_http) = open(config, inherited, log)?;
     let addresses = doors.addresses().map_err(|error| error.to_string())?;
     let format = settings.args.log_format;
     let reload = Reload::new(settings, Arc::clone(log.level()));
-    let announce = || announce(format, config, &addresses, log);
+    let announce = || announce(format, config, (&addresses, no_http.as_deref()), log);
     server::run(config, doors, reload, announce).map_err(|e| format!("cannot serve: {e}"))
+}
+
+/// Opens all doors; and why there is none for browsers, if that is not as anybody has asked for.
+fn open(
+    config: &Config,
+    inherited: Inherited,
+    log: &Log,
+) -> Result<(Doors, Option<String>), String> {
+    let certificates = config.certificates.as_ref().map(Certificates::load).transpose()?;
+    let tls = "give --tls-listen, --tls-cert and --tls-key for it, too";
+    let tls = door(config.tls, ("--tls-listen", tls), config, inherited.tls)?;
+    let plain = listen(config.address, ["--ip", "--port"], config, inherited.plain)?;
+    let https = "give --https, --tls-cert and --tls-key for it, too";
+    let https = door(config.https, ("--https", https), config, inherited.https)?;
+    let may_fail = !config.http_is_asked_for && inherited.http.is_none();
+    let http = ("--http", "leave --http off out");
+    let (http, no_http) = match door(config.http, http, config, inherited.http) {
+        Err(why) if may_fail => (None, Some(why)),
+        http => (http?, None),
+    };
+    let admin = config.admin.map(admin::listen).transpose()?;
+    let admin = admin.map(|listener| AdminPort { listener, lost: Arc::clone(log.lost()) });
+    Ok((Doors { plain, tls, http, https, certificates, admin }, no_http))
+}
+
+/// The socket of a door that need not be there: at `address` if a flag says so. What to do if the
+/// service manager has one, and no flag says so.
+fn door(
+    address: Option<SocketAddr>,
+    (flag, what_to_do): (&str, &str),
+    config: &Config,
+    inherited: Option<TcpListener>,
+) -> Result<Option<TcpListener>, String> {
+    match address {
+        Some(address) => listen(address, [flag; 2], config, inherited).map(Some),
+        None if inherited.is_none() => Ok(None),
+        None => Err(format!("the service manager has a socket for {flag}: {what_to_do}")),
+    }
 }
 
 /// The socket that was inherited, or else a new one at `address`.
@@ -129,23 +155,39 @@ fn refuse(why: &str) -> ExitCode {
 }
 
 /// Says that the server is there, and how to use it.
-fn announce(format: LogFormat, config: &Config, doors: &Addresses, log: &Log) {
+fn announce(
+    format: LogFormat,
+    config: &Config,
+    (doors, no_http): (&Addresses, Option<&str>),
+    log: &Log,
+) {
     let version = env!("CARGO_PKG_VERSION");
     let shards = config.shards;
     if format == LogFormat::Json {
         let (connections_max, descriptors_max) = (config.connections_max, config.descriptors_max);
-        let (tls, admin) = [doors.tls, doors.admin].map(|it| it.map(|it| it.to_string())).into();
+        let more = [doors.tls, doors.http, doors.https, doors.admin];
+        let (tls, http, https, admin) = more.map(|it| it.map(|it| it.to_string())).into();
         let address = doors.plain;
         info!(
             version,
-            shards, connections_max, descriptors_max, tls, admin, "listening on {address}"
+            shards,
+            connections_max,
+            descriptors_max,
+            tls,
+            http,
+            https,
+            admin,
+            "listening on {address}"
         );
+        if let Some(why) = no_http {
+            warn!("no page for browsers: {why}");
+        }
         return;
     }
-    log.print(&banner(version, config, doors));
+    log.print(&banner(version, config, doors, no_http));
 }
 
-fn banner(version: &str, config: &Config, doors: &Addresses) -> String {
+fn banner(version: &str, config: &Config, doors: &Addresses, no_http: Option<&str>) -> String {
     let (shards, limits) = (config.shards, &config.limits);
     let cores: Vec<String> =
         cores_of_shards(config).into_iter().flatten().map(|core| core.id.to_string()).collect();
@@ -174,15 +216,31 @@ fn banner(version: &str, config: &Config, doors: &Addresses) -> String {
         "  held to  {} clients an address, a message each {} ms{but}",
         config.admission.per_address_max, limits.allowance.each_ms
     );
+    text.push_str(&ways(doors, no_http));
+    let _ = writeln!(text, "  stop     Ctrl-C, or kill -TERM {}", std::process::id());
+    text
+}
+
+/// How to reach the server, a line for each way.
+fn ways(doors: &Addresses, no_http: Option<&str>) -> String {
+    let mut text = String::new();
     let plain = reachable(doors.plain);
     let _ = writeln!(text, "  connect  nc {} {}", plain.ip(), plain.port());
     if let Some(address) = doors.tls.map(reachable) {
         let _ = writeln!(text, "  tls      openssl s_client -quiet -connect {address}");
     }
+    if let Some(address) = doors.http.map(reachable) {
+        let _ = writeln!(text, "  browser  http://{address}/");
+    }
+    if let Some(address) = doors.https.map(reachable) {
+        let _ = writeln!(text, "  browser  https://{address}/");
+    }
+    if let Some(why) = no_http {
+        let _ = writeln!(text, "  browser  none: {why}");
+    }
     if let Some(address) = doors.admin.map(reachable) {
         let _ = writeln!(text, "  admin    http://{address}/");
     }
-    let _ = writeln!(text, "  stop     Ctrl-C, or kill -TERM {}", std::process::id());
     text
 }
 

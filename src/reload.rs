@@ -44,7 +44,7 @@ impl Reload {
                 return None;
             }
         };
-        if let (Some(certificates), Some((_, files))) = (certificates, &config.tls)
+        if let (Some(certificates), Some(files)) = (certificates, &config.certificates)
             && let Err(sentence) = certificates.reload(files)
         {
             Self::refuse(&sentence);

@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::board::Board;
 use crate::config::Config;
+use crate::http::Visits;
 use crate::logging::LostLines;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
@@ -68,6 +69,7 @@ struct Server {
     /// What clients are shown who come through TLS, if they can.
     certificates: Option<Certificates>,
     handshakes: Handshakes,
+    visits: Visits,
     started: Instant,
     /// When it was last told that connections are turned away, by [`CloseReason::index`].
     told_away: [Option<Instant>; CloseReason::ALL.len()],
@@ -115,7 +117,7 @@ impl Server {
         let board = Board::new(config.shards);
         board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         let (say_farewell, farewells) = mpsc::unbounded_channel();
-        let (origin, started) = (origin(), Instant::now());
+        let (origin, started, turn) = (origin(), Instant::now(), Turn::default());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
         for ((id, mailbox), core) in shards {
             let parts = Parts {
@@ -156,9 +158,10 @@ impl Server {
             certificates,
             handshakes: Handshakes::new(
                 config.connections_max,
-                Turn::default(),
+                turn.clone(),
                 &turned_away(CloseReason::NoTls),
             ),
+            visits: Visits::new(config.connections_max, turn, config.origins.clone()),
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
@@ -198,6 +201,7 @@ impl Server {
                     Err(proxy) => self.count_away(proxy, CloseReason::BadProxyHeader),
                 },
                 settled = self.handshakes.next() => self.settle(settled),
+                visited = self.visits.next() => self.see_off(visited),
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
                 () = self.watchdog.look() => self.board.show_stuck(self.watchdog.stuck_seconds()),
@@ -208,6 +212,7 @@ impl Server {
         self.notify.stopping();
         drop(acceptors);
         self.handshakes.end();
+        self.visits.end();
         self.drain(&mut signals).await
     }
 
@@ -237,6 +242,7 @@ impl Server {
         self.memory_bytes_max = config.limits.memory_bytes_max;
         self.admission.change_limits(config.admission);
         self.proxies.change(config.proxies);
+        self.visits.allow(config.origins);
         for address in self.addresses.iter() {
             address.send(Mail::Limits(Box::new(config.limits.clone())));
         }

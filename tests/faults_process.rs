@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use common::admin::Admin;
+use common::admin::{Admin, trickle};
 use common::crowd::{Crowd, Guest};
 use common::server::{Setup, free_port};
 use common::victims::Victims;
@@ -241,42 +241,6 @@ fn utc_date() -> String {
 /// Connections to the operator's port at a time, as `admin.rs` has it, and one being closed.
 const ADMIN_CONNECTIONS_MAX: usize = 17;
 
-/// Begins so many requests that never end.
-fn begin_requests(admin: Admin, requests: usize) -> Vec<TcpStream> {
-    let begin = |_| {
-        let mut stream = admin.connect();
-        // Those it has hung up on meanwhile have had their share.
-        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nX-Slow: ");
-        stream
-    };
-    (0..requests).map(begin).collect()
-}
-
-/// Adds a byte to each of them, again and again, for so long.
-fn trickle(streams: &mut [TcpStream], time: Duration) {
-    let started = Instant::now();
-    while started.elapsed() < time {
-        streams.iter_mut().for_each(|it| drop(it.write_all(b"x")));
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Asks for the metrics as often as it can, on connections that each carry many requests, and with
-/// headers that are too large in between.
-fn hammer(admin: Admin, time: Duration) {
-    let scrapes = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
-    let huge = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
-    let started = Instant::now();
-    while started.elapsed() < time {
-        for request in [&scrapes, &huge] {
-            let mut stream = admin.connect();
-            // It need not take, nor answer, what is more than it takes.
-            let _ = stream.write_all(request.as_bytes());
-            let _ = io::copy(&mut stream, &mut io::sink());
-        }
-    }
-}
-
 #[test]
 fn f43_whatever_is_done_to_the_operators_port_does_not_reach_the_chat() {
     const CROWD: usize = 1000;
@@ -287,10 +251,10 @@ fn f43_whatever_is_done_to_the_operators_port_does_not_reach_the_chat() {
     let (server, admin) = Admin::start(2, &[]);
     let mut victims = Victims::in_room(&server, "victims");
     victims.unharmed_by(|| {
-        let mut slow = begin_requests(admin, CROWD);
+        let mut slow = admin.begin_requests(CROWD);
         trickle(&mut slow, TIME);
         thread::scope(|scope| {
-            (0..HAMMERS).for_each(|_| drop(scope.spawn(|| hammer(admin, TIME))));
+            (0..HAMMERS).for_each(|_| drop(scope.spawn(|| admin.hammer("/metrics", TIME))));
         });
     });
     assert_eq!(admin.get("/readyz").status, 200);
@@ -301,7 +265,7 @@ fn f43_who_never_ends_a_request_takes_few_descriptors_and_keeps_no_operator_out(
     let _alone = alone();
     let (server, admin) = Admin::start(2, &[]);
     let before = vitals::descriptors(server.pid());
-    let mut slow = begin_requests(admin, 200);
+    let mut slow = admin.begin_requests(200);
     for _ in 0..10 {
         trickle(&mut slow, Duration::from_millis(20));
         assert_eq!(admin.get("/healthz").status, 200);

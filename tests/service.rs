@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use common::admin::Admin;
 use common::manager::Manager;
 use common::program::Program;
 use common::server::{Setup, free_port};
@@ -134,16 +135,34 @@ fn a_client_who_came_to_the_manager_s_socket_before_the_server_is_served() {
 }
 
 #[test]
+fn browsers_come_to_the_manager_s_socket_that_is_named_for_them() {
+    let [port, http] = [free_port(), free_port()];
+    let pairs = format!("hubbub={port},hubbub-http={http}");
+    let early = connect_early(port);
+    let wrapper = ["python3", "-c", ACTIVATE, &pairs];
+    let args = ["--http", "127.0.0.1:0"];
+    let server = Server::start_as(&Setup { wrapper: &wrapper, args: &args, ..Setup::default() });
+    let addr = common::web::address(&server, "http");
+    assert_eq!(addr, SocketAddr::from(([127, 0, 0, 1], http)));
+    assert_eq!(Admin { addr }.get("/").status, 200);
+    drop(early.join());
+}
+
+#[test]
 fn sockets_that_nobody_can_use_are_refused_in_a_sentence() {
-    for (names, code, words) in
-        [(["hubbub", "other"], 2, "hubbub-tls"), (["hubbub", "hubbub-tls"], 1, "--tls-listen")]
-    {
+    for (names, code, words) in [
+        (["hubbub", "other"], 2, "hubbub-tls"),
+        (["hubbub", "hubbub-tls"], 1, "--tls-listen"),
+        (["hubbub", "hubbub-http"], 1, "--http off"),
+        (["hubbub", "hubbub-https"], 1, "--https"),
+    ] {
         let ports = [free_port(), free_port()];
         let pairs = names.iter().zip(ports).map(|(name, port)| format!("{name}={port}"));
         let pairs = pairs.collect::<Vec<_>>().join(",");
         let early = connect_early(ports[0]);
         let mut command = std::process::Command::new("python3");
         command.args(["-c", ACTIVATE, &pairs, env!("CARGO_BIN_EXE_hubbub"), "--no-pin"]);
+        command.args(["--http", "off"]);
         let ended = Program::start(&mut command).ended();
         assert_eq!(ended.status.code(), Some(code), "{names:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(words), "{names:?}: {}", ended.stderr);

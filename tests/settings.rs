@@ -149,9 +149,11 @@ fn what_only_a_start_can_change_is_told() {
     let server = file.server();
     let said = file.reload(&server, "vanish-seconds = 7\nlog-format = \"json\"\n", "next start");
     assert!(said.contains("vanish-seconds log-format"), "{said}");
-    let tls = "tls-listen = \"127.0.0.1:0\"\ntls-cert = \"a.pem\"\ntls-key = \"b.pem\"\n";
-    let said = file.reload(&server, tls, "next start");
-    assert!(said.contains("tls-listen"), "{said}");
+    let files = "tls-cert = \"a.pem\"\ntls-key = \"b.pem\"\n";
+    for port in ["tls-listen", "https"] {
+        let said = file.reload(&server, &format!("{port} = \"127.0.0.1:0\"\n{files}"), port);
+        assert!(said.contains("next start"), "{said}");
+    }
 }
 
 #[test]

@@ -227,6 +227,8 @@ fn command(program: &Path, options: &Options) -> Command {
         // Its log is read by us: neither another format nor another level will do.
         .env("HUBBUB_LOG_LEVEL", "info")
         .env("HUBBUB_LOG_FORMAT", "text")
+        // The port for browsers is for whoever else runs one on this machine.
+        .env("HUBBUB_HTTP", "off")
         // Ctrl-C is for us: the server is stopped when the report's last figures are in.
         .process_group(0)
         .stdin(Stdio::null())

@@ -11,12 +11,15 @@ use tracing_subscriber::EnvFilter;
 
 use super::MEMORY_BYTES_MIN;
 use crate::cli::Command;
+use crate::http::Origin;
 
 /// Flags that are looked at when the server starts, and never again.
 pub const FIXED: &[&str] = &[
     "ip",
     "port",
     "tls-listen",
+    "http",
+    "https",
     "admin",
     "vanish-seconds",
     "shards",
@@ -156,6 +159,20 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_TLS_KEY", value_name = "FILE", help_heading = "TLS")]
     pub tls_key: Option<PathBuf>,
 
+    /// Address and port of the page for browsers, and of WebSockets, over HTTP; `off` for none
+    /// [default: 127.0.0.1:8080, if it is free].
+    #[arg(long, env = "HUBBUB_HTTP", value_name = "ADDRESS:PORT", value_parser = parse_http)]
+    #[arg(help_heading = "Browsers")]
+    pub http: Option<Http>,
+    /// The same within TLS, with the certificate of --tls-cert [default: none].
+    #[arg(long, env = "HUBBUB_HTTPS", value_name = "ADDRESS:PORT", help_heading = "Browsers")]
+    pub https: Option<SocketAddr>,
+    /// Origins, such as https://chat.example, whose pages may chat here beside the server's own,
+    /// separated by commas; `none` for none [default: none].
+    #[arg(long, env = "HUBBUB_ALLOW_ORIGIN", value_name = "ORIGINS", value_delimiter = ',')]
+    #[arg(value_parser = parse_origins, help_heading = "Browsers")]
+    pub allow_origin: Vec<Origins>,
+
     /// Bytes a room keeps, on each shard, for members who read slowly; they miss what is older.
     #[arg(long, env = "HUBBUB_FEED_BYTES_MAX", value_name = "32768..", default_value_t = 1 << 20)]
     #[arg(value_parser = clap::value_parser!(u32).range(32_768..), help_heading = "Memory")]
@@ -221,7 +238,8 @@ impl Args {
         self.vanish_seconds = since_start.vanish_seconds;
         self.admin = since_start.admin;
         self.tls_listen = since_start.tls_listen;
-        if self.tls_listen.is_none() {
+        (self.http, self.https) = (since_start.http, since_start.https);
+        if self.tls_listen.is_none() && self.https.is_none() {
             // Files for a port that only the next start opens.
             (self.tls_cert, self.tls_key) = (None, None);
         }
@@ -238,6 +256,23 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// What `--http` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http {
+    /// There is no page for browsers.
+    Off,
+    /// It is here.
+    At(SocketAddr),
+}
+
+/// What an entry of `--allow-origin` stands for: an origin, or none.
+#[derive(Clone, Debug)]
+pub struct Origins(Option<Origin>);
+
+pub(super) fn origins(each: &[Origins]) -> Vec<Origin> {
+    each.iter().filter_map(|origins| origins.0.clone()).collect()
 }
 
 /// What an entry of `--exempt` stands for: a network, or none.
@@ -279,6 +314,21 @@ fn parse_ip(text: &str) -> Result<IpAddr, String> {
 
 fn parse_admin(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "not an address and port, such as 127.0.0.1:9469".to_owned())
+}
+
+fn parse_http(text: &str) -> Result<Http, String> {
+    if text == "off" {
+        return Ok(Http::Off);
+    }
+    let address = text.parse().map(Http::At);
+    address.map_err(|_| "not off, nor an address and port, such as 127.0.0.1:8080".to_owned())
+}
+
+fn parse_origins(text: &str) -> Result<Origins, String> {
+    if text == "none" {
+        return Ok(Origins(None));
+    }
+    text.parse().map(|origin| Origins(Some(origin))).map_err(str::to_owned)
 }
 
 fn parse_log_level(text: &str) -> Result<String, String> {

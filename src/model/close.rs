@@ -37,8 +37,12 @@ pub enum CloseReason {
     /// It came to the port for TLS, and did not get through the handshake, or not in time: it was
     /// turned away without a word.
     BadHandshake,
-    /// It came to the port for TLS, and did not speak it.
+    /// It came to a port for TLS, and did not speak it.
     NoTls,
+    /// It came to a port for browsers, and asked for nothing that can be answered, or not in time.
+    BadRequest,
+    /// It is a page of another origin than may chat here.
+    BadOrigin,
 }
 
 /// How a session ends.
@@ -58,7 +62,7 @@ impl From<CloseReason> for Ending {
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
@@ -76,6 +80,8 @@ impl CloseReason {
         Self::BadProxyHeader,
         Self::BadHandshake,
         Self::NoTls,
+        Self::BadRequest,
+        Self::BadOrigin,
     ];
 
     /// The place of this reason in a table with one entry per reason.
@@ -120,6 +126,8 @@ impl CloseReason {
             Self::BadProxyHeader => "bad-proxy-header",
             Self::BadHandshake => "bad-handshake",
             Self::NoTls => "no-tls",
+            Self::BadRequest => "bad-request",
+            Self::BadOrigin => "bad-origin",
         }
     }
 }

@@ -32,6 +32,10 @@ pub enum Port {
     Plain,
     /// Lines within TLS.
     Tls,
+    /// HTTP, by browsers and whoever does as they do.
+    Http,
+    /// HTTP within TLS.
+    Https,
 }
 
 /// A connection that has been accepted.

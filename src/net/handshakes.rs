@@ -61,7 +61,7 @@ impl Handshakes {
     /// that does not speak TLS is told `hint`.
     #[must_use]
     pub fn new(clients_max: u32, turn: Turn, hint: &[u8]) -> Self {
-        Self { places: Places::new(clients_max, turn), hint: hint.into() }
+        Self { places: Places::for_clients(clients_max, turn), hint: hint.into() }
     }
 
     /// How many are under way.

@@ -20,4 +20,5 @@ pub use handshakes::{Handshakes, Settled, secure};
 pub use loads::Loads;
 pub use places::{Places, Turn, Turns};
 pub use proxy::Proxies;
+pub use readiness::WatchedSocket;
 pub use visitors::Shown;

@@ -19,11 +19,11 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use tokio::task::JoinSet;
 
 /// Places, after which room is made for more.
-const PLACES_MAX: usize = 1024;
+const PLACES_MAX: u32 = 1024;
 /// How many more there may be: those that were accepted together.
 const PLACES_SPARE: usize = 64;
 /// How many clients there may be for each place, so that these leave room for those.
-const CLIENTS_PER_PLACE: usize = 4;
+const CLIENTS_PER_PLACE: u32 = 4;
 /// How long a client may have kept us waiting, in all, when others need its place.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 /// What is owed in rest before it is worth a timer.
@@ -66,11 +66,17 @@ pub struct Turns {
 }
 
 impl<T: Send + 'static> Places<T> {
-    /// For a server of `clients_max`. They share their `turn` with whoever else has it.
+    /// As many as fit a server of `clients_max`; see [`Places::new`].
     #[must_use]
-    pub fn new(clients_max: u32, turn: Turn) -> Self {
+    pub fn for_clients(clients_max: u32, turn: Turn) -> Self {
+        Self::new((clients_max / CLIENTS_PER_PLACE).clamp(1, PLACES_MAX), turn)
+    }
+
+    /// So many, that share their `turn` with whoever else has it.
+    #[must_use]
+    pub fn new(max: u32, turn: Turn) -> Self {
         Self {
-            max: (clients_max as usize / CLIENTS_PER_PLACE).clamp(1, PLACES_MAX),
+            max: max as usize,
             tasks: JoinSet::new(),
             taken: VecDeque::new(),
             started: Instant::now(),
@@ -133,7 +139,7 @@ impl<T: Send + 'static> Places<T> {
 
     /// Ends all of them.
     pub fn end(&mut self) {
-        self.tasks.abort_all();
+        drop(std::mem::take(&mut self.tasks));
     }
 
     /// Waits for the next that is over, for ever while there is none.

@@ -1,5 +1,5 @@
-//! What Tokio wakes us for: the readiness set that all connections of a shard share, and a
-//! listening socket.
+//! What Tokio wakes us for: the readiness set that all connections of a shard share, a listening
+//! socket, and a connection that has no shard yet.
 //!
 //! The one module with `unsafe` in it. Tokio takes an owned descriptor only on our word that it
 //! stays open; in return a whole shard is one source to it, which makes an idle connection cost a
@@ -10,15 +10,17 @@
     reason = "Tokio's AsyncFd is registered by promise; see the SAFETY comments"
 )]
 
-use std::io;
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
-use std::task::{Context, Poll as TaskPoll};
+use std::task::{Context, Poll as TaskPoll, ready};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Registry};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::socket::{Brought, Scratch, Socket};
 
 /// A `mio::Poll` nested in Tokio's own: many descriptors that are one to Tokio.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub(super) struct ReadinessSet(AsyncFd<Poll>);
 /// A listening socket whose connections Tokio does not take over.
 #[derive(Debug)]
 pub(super) struct Listener(AsyncFd<TcpListener>);
+
+/// A connection that a task waits for.
+#[derive(Debug)]
+pub struct WatchedSocket(AsyncFd<Socket>);
 
 impl ReadinessSet {
     /// An empty set. To be called in the runtime that will wait for it.
@@ -90,5 +96,107 @@ impl Listener {
     /// Accepts a connection if there is one.
     pub(super) fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.0.get_ref().accept()
+    }
+}
+
+impl WatchedSocket {
+    /// Waits for what comes on `socket`. To be called in the runtime that will wait for it.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch it.
+    pub fn new(socket: Socket) -> io::Result<Self> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        // SAFETY: `Socket` owns its descriptor, which is the same for all of its life, and closes
+        // it when dropped, which happens after `AsyncFd`, its owner, has taken it off the runtime.
+        // This module moves it out only by `into_inner`, which does so first.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, both) };
+        Ok(Self(socket?))
+    }
+
+    /// The connection, for others to wait for.
+    #[must_use]
+    pub fn into_socket(self) -> Socket {
+        self.0.into_inner()
+    }
+
+    /// Waits until [`Socket::read`] brings something.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+        scratch: &mut Scratch,
+    ) -> TaskPoll<io::Result<Brought>> {
+        if self.0.get_ref().has_input() {
+            return TaskPoll::Ready(self.0.get_mut().read(into, scratch));
+        }
+        self.poll_reading(cx, |socket| socket.read(into, scratch))
+    }
+
+    /// Waits until [`Socket::discard`] has thrown something away.
+    pub fn poll_discard(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> TaskPoll<io::Result<usize>> {
+        self.poll_reading(cx, |socket| socket.discard(buffer))
+    }
+
+    /// Waits until [`Socket::write_parts`] takes something.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+        scratch: &mut Scratch,
+    ) -> TaskPoll<io::Result<usize>> {
+        ready!(self.poll_flush(cx, scratch))?;
+        self.poll_writing(cx, |socket| socket.write_parts(parts, scratch))
+    }
+
+    /// Waits until [`Socket::flush`] has nothing left to send.
+    pub fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> TaskPoll<io::Result<()>> {
+        self.poll_writing(cx, |socket| socket.flush(scratch))
+    }
+
+    /// Waits until [`Socket::end`] has told the other side.
+    pub fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> TaskPoll<io::Result<()>> {
+        self.poll_writing(cx, |socket| socket.end(scratch))
+    }
+
+    fn poll_reading<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&mut Socket) -> io::Result<T>,
+    ) -> TaskPoll<io::Result<T>> {
+        loop {
+            let mut ready = ready!(self.0.poll_read_ready_mut(cx))?;
+            match read(ready.get_inner_mut()) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                done => return TaskPoll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_writing<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(&mut Socket) -> io::Result<T>,
+    ) -> TaskPoll<io::Result<T>> {
+        loop {
+            let mut ready = ready!(self.0.poll_write_ready_mut(cx))?;
+            match write(ready.get_inner_mut()) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                done => return TaskPoll::Ready(done),
+            }
+        }
     }
 }

@@ -14,7 +14,11 @@ pub struct Doors {
     pub plain: TcpListener,
     /// Where they speak them within TLS, if they can.
     pub tls: Option<TcpListener>,
-    /// What they are shown there.
+    /// Where browsers come in, if they can.
+    pub http: Option<TcpListener>,
+    /// Where they speak TLS, if they can.
+    pub https: Option<TcpListener>,
+    /// What is shown to who speaks it.
     pub certificates: Option<Certificates>,
     /// The operator's, if there is one.
     pub admin: Option<AdminPort>,
@@ -36,6 +40,10 @@ pub struct Addresses {
     pub plain: SocketAddr,
     /// See [`Doors::tls`].
     pub tls: Option<SocketAddr>,
+    /// See [`Doors::http`].
+    pub http: Option<SocketAddr>,
+    /// See [`Doors::https`].
+    pub https: Option<SocketAddr>,
     /// See [`Doors::admin`].
     pub admin: Option<SocketAddr>,
 }
@@ -46,18 +54,25 @@ impl Doors {
     /// # Errors
     /// Those of the operating system.
     pub fn addresses(&self) -> io::Result<Addresses> {
-        let tls = self.tls.as_ref().map(TcpListener::local_addr);
-        let admin = self.admin.as_ref().map(|port| port.listener.local_addr());
+        let address = |listener: Option<&TcpListener>| listener.map(TcpListener::local_addr);
+        let admin = self.admin.as_ref().map(|port| &port.listener);
         Ok(Addresses {
             plain: self.plain.local_addr()?,
-            tls: tls.transpose()?,
-            admin: admin.transpose()?,
+            tls: address(self.tls.as_ref()).transpose()?,
+            http: address(self.http.as_ref()).transpose()?,
+            https: address(self.https.as_ref()).transpose()?,
+            admin: address(admin).transpose()?,
         })
     }
 
     /// Has clients come in. To be called in the runtime that will see to them.
     pub(super) fn open(self) -> io::Result<Vec<Acceptor>> {
-        let doors = [(Some(self.plain), Port::Plain), (self.tls, Port::Tls)];
+        let doors = [
+            (Some(self.plain), Port::Plain),
+            (self.tls, Port::Tls),
+            (self.http, Port::Http),
+            (self.https, Port::Https),
+        ];
         let acceptor = |(listener, port): (Option<_>, _)| Some(Acceptor::new(listener?, port));
         doors.into_iter().filter_map(acceptor).collect()
     }

@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::Server;
 use crate::core::placement::least_loaded;
+use crate::http::{Upgraded, Visited};
 use crate::mesh::{Mail, Newcomer};
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
 use crate::net::{Acceptor, Arrival, Certificates, Port, Settled, Shown, refuse};
@@ -24,6 +25,7 @@ impl Server {
         match port {
             Port::Plain => true,
             Port::Tls => self.handshakes.has_room(),
+            Port::Http | Port::Https => self.visits.has_room(),
         }
     }
 
@@ -57,7 +59,7 @@ impl Server {
         let now = self.now();
         for arrival in arrivals {
             match self.admit(arrival.from, now) {
-                Ok(ticket) if arrival.port == Port::Tls => self.shake_hands(arrival, ticket),
+                Ok(ticket) if arrival.port != Port::Plain => self.ask(arrival, ticket),
                 Ok(ticket) => {
                     let shard = self.place(ticket);
                     batches[shard.index()].push(Newcomer {
@@ -77,12 +79,18 @@ impl Server {
         }
     }
 
-    /// Begins a handshake with a client that has been let in.
-    fn shake_hands(&mut self, Arrival { stream, from, .. }: Arrival, ticket: Ticket) {
+    /// Begins what a client that has been let in has to settle before it may chat.
+    fn ask(&mut self, Arrival { stream, from, port }: Arrival, ticket: Ticket) {
         let config = self.certificates.as_ref().map(Certificates::config);
-        match config.is_some_and(|it| self.handshakes.begin(stream, (from, ticket), it)) {
-            true => self.loads.waits(ticket),
-            false => self.count_away(from, CloseReason::Full),
+        let has_begun = match (port, config) {
+            (Port::Tls, Some(config)) => self.handshakes.begin(stream, (from, ticket), config),
+            (Port::Https, Some(config)) => self.visits.begin(stream, (from, ticket), Some(config)),
+            _ => self.visits.begin(stream, (from, ticket), None),
+        };
+        if has_begun {
+            self.loads.waits(ticket);
+        } else {
+            self.count_away(from, CloseReason::Full);
         }
     }
 
@@ -90,13 +98,33 @@ impl Server {
     pub(super) fn settle(&mut self, Settled { from, ticket, outcome }: Settled) {
         self.loads.waits_no_more(ticket);
         match outcome {
-            Ok(socket) => {
-                let shard = self.place(ticket);
-                let newcomer = Newcomer { socket, ticket, from, wire: Wire::Line };
-                self.addresses[shard.index()].send(Mail::Newcomers(vec![newcomer]));
-            }
+            Ok(socket) => self.welcome_to_chat(socket, (from, ticket), Wire::Line),
             Err(reason) => self.count_away(from, reason),
         }
+    }
+
+    /// Sees to a connection that browsers use whose visit is over.
+    pub(super) fn see_off(&mut self, Visited { from, ticket, outcome }: Visited) {
+        self.loads.waits_no_more(ticket);
+        match outcome {
+            Ok(Some(Upgraded { socket, wire })) => {
+                self.welcome_to_chat(socket, (from, ticket), wire);
+            }
+            Ok(None) => {}
+            Err(reason) => self.count_away(from, reason),
+        }
+    }
+
+    /// Places a connection that has settled what there was to settle.
+    fn welcome_to_chat(
+        &mut self,
+        socket: Socket,
+        (from, ticket): (SocketAddr, Ticket),
+        wire: Wire,
+    ) {
+        let shard = self.place(ticket);
+        let newcomer = Newcomer { socket, ticket, from, wire };
+        self.addresses[shard.index()].send(Mail::Newcomers(vec![newcomer]));
     }
 
     /// The shard for a connection: the one that has the fewest, of those that are not stuck.
@@ -107,7 +135,8 @@ impl Server {
     }
 
     fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
-        let waiting = self.proxies.waiting() + self.handshakes.under_way();
+        let waiting =
+            self.proxies.waiting() + self.handshakes.under_way() + self.visits.under_way();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         if self.loads.total() + waiting >= self.connections_max {
             Err(CloseReason::Full)
@@ -118,12 +147,20 @@ impl Server {
         }
     }
 
-    /// Turns a connection away, with a word of why if its client would understand it.
-    fn turn_away(&mut self, arrival: Arrival, reason: CloseReason) {
-        if arrival.port == Port::Plain {
-            refuse(arrival.stream, &turned_away(reason));
+    /// Turns a connection away, with a word of why if its client would understand it. A handshake
+    /// is too dear for whoever comes too often.
+    fn turn_away(&mut self, Arrival { stream, from, port }: Arrival, reason: CloseReason) {
+        let is_its_own_doing =
+            matches!(reason, CloseReason::AddressFull | CloseReason::AddressFast);
+        let config = self.certificates.as_ref().map(Certificates::config);
+        let line = turned_away(reason);
+        match port {
+            Port::Plain => refuse(stream, &line),
+            Port::Http => self.visits.refuse(stream, (reason, &line), None),
+            Port::Https if !is_its_own_doing => self.visits.refuse(stream, (reason, &line), config),
+            Port::Https | Port::Tls => {}
         }
-        self.count_away(arrival.from, reason);
+        self.count_away(from, reason);
     }
 
     pub(super) fn count_away(&mut self, from: SocketAddr, reason: CloseReason) {

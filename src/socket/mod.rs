@@ -10,6 +10,7 @@ mod tls;
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsRawFd, RawFd};
 
 use mio::net::TcpStream;
 
@@ -189,6 +190,12 @@ impl Socket {
             Self::Tls(tls) => tls.stream_mut(),
             Self::Framed(framed) => framed.inner.stream_mut(),
         }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.stream().as_raw_fd()
     }
 }
 

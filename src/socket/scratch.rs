@@ -41,11 +41,12 @@ impl Scratch {
         self.held_bytes
     }
 
-    /// Takes a socket from elsewhere into the account.
+    /// Takes a socket from elsewhere into the account. It is in no other any more.
     pub fn adopt(&mut self, socket: &mut Socket) {
         match socket {
             Socket::Plain(_) => {}
             Socket::Tls(tls) => {
+                tls.counted = 0;
                 self.held_bytes += SESSION_BYTES;
                 self.settle(tls.held_bytes(), &mut tls.counted);
             }

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["socket"],
     &["core", "mesh"],
     &["board", "net", "watchdog"],
-    &["shard"],
+    &["http", "shard"],
     &["machine"],
     &["cli"],
     &["config"],

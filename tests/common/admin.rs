@@ -1,8 +1,10 @@
 //! The operator's port of a server under test.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{PATIENCE, Server};
 
@@ -70,6 +72,33 @@ impl Admin {
         self.ask(&format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.addr))
     }
 
+    /// Begins so many requests that never end.
+    pub fn begin_requests(self, requests: usize) -> Vec<TcpStream> {
+        let begin = |_| {
+            let mut stream = self.connect();
+            // Those it has hung up on meanwhile have had their share.
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nX-Slow: ");
+            stream
+        };
+        (0..requests).map(begin).collect()
+    }
+
+    /// Asks for this as often as it can, for so long, on connections that each carry many requests,
+    /// and with headers that are too large in between.
+    pub fn hammer(self, path: &str, time: Duration) {
+        let requests = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(100);
+        let huge = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
+        let started = Instant::now();
+        while started.elapsed() < time {
+            for request in [&requests, &huge] {
+                let mut stream = self.connect();
+                // It need not take, nor answer, what is more than it takes.
+                let _ = stream.write_all(request.as_bytes());
+                let _ = io::copy(&mut stream, &mut io::sink());
+            }
+        }
+    }
+
     /// All metrics.
     pub fn metrics(self) -> Metrics {
         let answer = self.get("/metrics");
@@ -96,6 +125,15 @@ impl Metrics {
     /// The sum of all series of this name.
     pub fn sum(&self, name: &str) -> f64 {
         self.sum_with(name, "")
+    }
+}
+
+/// Adds a byte to each of these requests, again and again, for so long.
+pub fn trickle(streams: &mut [TcpStream], time: Duration) {
+    let started = Instant::now();
+    while started.elapsed() < time {
+        streams.iter_mut().for_each(|it| drop(it.write_all(b"x")));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

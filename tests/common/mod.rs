@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod client;
 pub mod crowd;
+pub mod frames;
 pub mod manager;
 pub mod memory;
 pub mod namespace;
@@ -16,6 +17,7 @@ pub mod server;
 pub mod tls;
 pub mod victims;
 pub mod vitals;
+pub mod web;
 pub mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

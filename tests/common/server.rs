@@ -137,6 +137,8 @@ impl Setup<'_> {
         let mut command = self.command();
         command.args(["--ip", "127.0.0.1", "--no-pin"]);
         command.args(["--port", &self.port.to_string(), "--shards", &self.shards.to_string()]);
+        // All servers on a machine would want the same port for browsers. A flag wins over this.
+        command.env("HUBBUB_HTTP", "off");
         command.args(self.args).envs(self.variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap_or_else(|error| {

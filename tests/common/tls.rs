@@ -30,8 +30,8 @@ pub struct TlsServer {
 impl TlsServer {
     /// Starts one of so many shards.
     pub fn start(shards: usize, args: &[&str]) -> Self {
-        let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder().join(name));
-        let [cert, key] = [&cert, &key].map(|path| path.to_str().expect("a path of ours is text"));
+        let files = pair();
+        let [cert, key] = [&files[0], &files[1]].map(String::as_str);
         let flags = ["--tls-listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
         let server = Server::start(shards, &[&flags, args].concat());
         let addr = address(&server);
@@ -53,6 +53,12 @@ impl TlsServer {
         let wire = Wire::secure(stream, &self.config, bytes);
         Client::over(wire.unwrap_or_else(|error| panic!("no handshake: {error}")))
     }
+}
+
+/// The certificate of such servers, and its key.
+pub fn pair() -> [String; 2] {
+    let path = |name| folder().join(name).to_str().expect("a path of ours is text").to_owned();
+    ["cert.pem", "key.pem"].map(path)
 }
 
 /// The certificate of such servers.

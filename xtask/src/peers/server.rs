@@ -210,7 +210,7 @@ impl Server {
         command
             .arg(CORE)
             .args(peer.command.iter().map(|it| sitting.places.fill(it, &port, &config)));
-        command.current_dir(root()).env("HUBBUB_LOG_LEVEL", "info");
+        command.current_dir(root()).env("HUBBUB_LOG_LEVEL", "info").env("HUBBUB_HTTP", "off");
         command.stdin(Stdio::null()).stdout(file.try_clone().map_err(cannot)?).stderr(file);
         // Ctrl-C is for us, who end it then.
         let child = command.process_group(0).spawn().map_err(cannot)?;

@@ -1,0 +1,245 @@
+//! Layer 4: the door for browsers. Gives them the page that chats, and makes of a connection that
+//! wants to chat itself one like any other, for a shard.
+//!
+//! Whatever is done to it stays here: each connection has a place, as handshakes have, turns at the
+//! processor, so many requests of so many bytes, and one deadline for all of it.
+
+mod channel;
+mod files;
+mod office;
+mod origin;
+mod upgrade;
+
+use std::convert::Infallible;
+use std::future::{poll_fn, ready};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use mio::net::TcpStream;
+use rustls::server::ServerConfig;
+use tokio::time::timeout;
+
+use crate::model::{CloseReason, Ticket};
+use crate::net::{Places, Turn, Turns, secure};
+use crate::proto::Wire;
+use crate::socket::{READ_ROOM, Socket};
+use channel::{Channel, Desk};
+use office::{Office, Outcome};
+pub use origin::Origin;
+
+/// How long a connection may take for all it wants: requests that are sent slowly, answers that are
+/// read slowly, and silence between them.
+const VISIT_MAX: Duration = Duration::from_secs(10);
+/// How long whoever has been answered may take to close its side.
+const LINGER_MAX: Duration = Duration::from_secs(2);
+/// Bytes of a request without its body.
+const REQUEST_BYTES_MAX: usize = 8 << 10;
+/// Headers in it.
+const HEADERS_MAX: usize = 64;
+/// Connections at a time that are told why they cannot be let in.
+const REFUSALS_MAX: u32 = 32;
+
+/// What is sent to who has not sent a request in time.
+const TOO_LATE: &[u8] = b"the request did not come in time\n";
+/// What is sent to who speaks plainly where TLS is spoken.
+const NO_TLS: &[u8] = b"this port speaks TLS: the address begins with https://\n";
+
+/// A connection that wants to chat.
+#[derive(Debug)]
+pub struct Upgraded {
+    /// The connection, with what has come on it behind the request.
+    pub socket: Socket,
+    /// What is spoken on it.
+    pub wire: Wire,
+}
+
+/// How a visit ended.
+#[derive(Debug)]
+pub struct Visited {
+    /// Where the client comes from.
+    pub from: SocketAddr,
+    /// What it is counted under.
+    pub ticket: Ticket,
+    /// The connection if it wants to chat, or why it may not.
+    pub outcome: Result<Option<Upgraded>, CloseReason>,
+}
+
+/// All visits under way.
+#[derive(Debug)]
+pub struct Visits {
+    places: Places<Visited>,
+    refusals: Places<()>,
+    desk: Desk,
+    /// Whose pages may chat beside our own.
+    allowed: Arc<[Origin]>,
+}
+
+impl Visits {
+    /// For a server of `clients_max`, where pages of these origins may chat beside its own. They
+    /// share their `turn` with whoever else has it.
+    #[must_use]
+    pub fn new(clients_max: u32, turn: Turn, allowed: Vec<Origin>) -> Self {
+        Self {
+            places: Places::for_clients(clients_max, turn.clone()),
+            refusals: Places::new(REFUSALS_MAX, turn),
+            desk: Desk::new(),
+            allowed: allowed.into(),
+        }
+    }
+
+    /// From now on, pages of these origins may chat, and no others beside our own.
+    pub fn allow(&mut self, origins: Vec<Origin>) {
+        self.allowed = origins.into();
+    }
+
+    /// How many are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.places.under_way()
+    }
+
+    /// Whether there are places for newcomers, or some that can be had.
+    pub fn has_room(&mut self) -> bool {
+        self.places.has_room()
+    }
+
+    /// Begins one with a client that has been let in, within TLS if there is a `config` for it.
+    /// Whether there was a place for it.
+    pub fn begin(
+        &mut self,
+        stream: TcpStream,
+        (from, ticket): (SocketAddr, Ticket),
+        config: Option<Arc<ServerConfig>>,
+    ) -> bool {
+        let visited = move |outcome| Visited { from, ticket, outcome };
+        let (desk, allowed) = (self.desk.clone(), Arc::clone(&self.allowed));
+        let work = |turns| async move {
+            match enter(stream, config, &turns).await {
+                Ok(socket) => visited(visit(socket, &allowed, desk, &turns).await),
+                Err(reason) => visited(Err(reason)),
+            }
+        };
+        self.places.begin(work, visited(Err(CloseReason::BadRequest)))
+    }
+
+    /// Tells a client that it cannot be let in for this reason, which is this `line` in words; or
+    /// hangs up at once if there are too many who are to be told.
+    pub fn refuse(
+        &mut self,
+        stream: TcpStream,
+        (reason, line): (CloseReason, &[u8]),
+        config: Option<Arc<ServerConfig>>,
+    ) {
+        if !self.refusals.has_room() {
+            return;
+        }
+        let (status, seconds) = match reason {
+            CloseReason::AddressFull | CloseReason::AddressFast => ("429 Too Many Requests", 60),
+            _ => ("503 Service Unavailable", 30),
+        };
+        let answer = answer(&format!("{status}\r\nRetry-After: {seconds}"), line);
+        let desk = self.desk.clone();
+        let work = |turns: Turns| async move {
+            let socket = enter(stream, config, &turns).await;
+            if let Some(mut channel) = socket.ok().and_then(|it| Channel::new(it, desk).ok()) {
+                leave(&mut channel, &answer, &turns).await;
+            }
+        };
+        self.refusals.begin(work, ());
+    }
+
+    /// Ends all of them.
+    pub fn end(&mut self) {
+        self.places.end();
+        self.refusals.end();
+    }
+
+    /// Waits for the next that is over, for ever while there is none.
+    pub async fn next(&mut self) -> Visited {
+        loop {
+            tokio::select! {
+                visited = self.places.next() => return visited,
+                () = self.refusals.next() => {}
+            }
+        }
+    }
+}
+
+/// Has a client in, within TLS if there is a `config` for it.
+async fn enter(
+    stream: TcpStream,
+    config: Option<Arc<ServerConfig>>,
+    turns: &Turns,
+) -> Result<Socket, CloseReason> {
+    match config {
+        Some(config) => secure(stream, config, turns, &answer("400 Bad Request", NO_TLS)).await,
+        None => Ok(Socket::Plain(stream)),
+    }
+}
+
+/// Answers a client until it wants to chat or nothing more, or its time is up.
+async fn visit(
+    socket: Socket,
+    allowed: &[Origin],
+    desk: Desk,
+    turns: &Turns,
+) -> Result<Option<Upgraded>, CloseReason> {
+    let Ok(mut channel) = Channel::new(socket, desk) else { return Ok(None) };
+    let office = Office::new(allowed);
+    let served = timeout(VISIT_MAX, turns.pace(serve(&mut channel, &office))).await;
+    let outcome = office.outcome();
+    if let (Ok(Ok(read)), Some(Outcome::Chat(wire))) = (&served, outcome) {
+        let (socket, early) = channel.into_socket(read);
+        if early.len() > READ_ROOM {
+            // Who talks so much before it has heard the answer is no client as there are any.
+            return Err(CloseReason::BadRequest);
+        }
+        // An object in JSON may be spread over lines; a text of several lines is that many.
+        let socket = socket.framed(&early, wire == Wire::WebJson);
+        return Ok(Some(Upgraded { socket, wire }));
+    }
+    let is_late = served.is_err() && channel.is_unanswered();
+    let is_none = served.is_ok_and(|it| it.is_err_and(|error| error.is_parse()));
+    let last_words = if is_late { answer("408 Request Timeout", TOO_LATE) } else { vec![] };
+    leave(&mut channel, &last_words, turns).await;
+    match outcome {
+        Some(Outcome::Refused(reason)) => Err(reason),
+        _ if is_late || is_none => Err(CloseReason::BadRequest),
+        _ => Ok(None),
+    }
+}
+
+/// Has hyper answer requests until there will be no more: what has come behind the last.
+async fn serve(channel: &mut Channel, office: &Office<'_>) -> hyper::Result<Vec<u8>> {
+    let service = service_fn(|request| ready(Ok::<_, Infallible>(office.answer(&request))));
+    let mut http = http1::Builder::new();
+    http.max_header_size(REQUEST_BYTES_MAX).max_headers(HEADERS_MAX);
+    // There is one deadline, and it is not hyper's.
+    http.max_buf_size(REQUEST_BYTES_MAX).header_read_timeout(None);
+    let mut connection = http.serve_connection(channel, service);
+    poll_fn(|cx| connection.poll_without_shutdown(cx)).await?;
+    Ok(connection.into_parts().read_buf.into())
+}
+
+/// Says what is left to be said, if there is time, and closes the connection in good order.
+async fn leave(channel: &mut Channel, last_words: &[u8], turns: &Turns) {
+    let leave = async {
+        channel.say(last_words).await?;
+        channel.end().await
+    };
+    // Whoever has not read it by then, or is gone, was told as well as can be.
+    let _ = timeout(LINGER_MAX, turns.pace(leave)).await;
+}
+
+/// An answer to whatever has been asked, and the last one.
+fn answer(status: &str, line: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\n\r\n",
+        line.len()
+    );
+    [head.as_bytes(), line].concat()
+}
