@@ -58,7 +58,7 @@ fn files_below(folder: &Path, into: &mut Vec<PathBuf>) {
 pub(super) fn files() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = vec![];
-    for folder in ["src", "tests", "benches", "fuzz", "loadgen", "xtask"] {
+    for folder in ["src", "tests", "benches", "fuzz", "loadgen", "tui", "xtask"] {
         files_below(&root.join(folder), &mut paths);
     }
     paths.sort();

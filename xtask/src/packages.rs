@@ -43,6 +43,7 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("fail2ban-regex", "fail2ban", "reads the log as fail2ban would"),
     needed("man", "man-db", "reads the manual"),
     needed("systemd-analyze", "systemd", "looks at the units"),
+    needed("tmux", "tmux", "a terminal that can be typed into and read"),
     needed("valgrind", "valgrind", "counts instructions"),
     needed("prometheus", "prometheus", "reads the metrics"),
     needed("promtool", "prometheus", "checks them, and the alerts"),

@@ -1,0 +1,404 @@
+//! The program without a server and a terminal: lines and keys go in, a screen comes out.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
+
+use crate::app::{App, Connection, Moment};
+use crate::link::{Event, Order};
+use crate::theme::Theme;
+use crate::view;
+
+struct Play {
+    app: App,
+    now: Moment,
+    coloured: bool,
+}
+
+impl Play {
+    fn new(columns: u16, rows: u16) -> Self {
+        let now = Moment { at: Instant::now(), clock: "12:34".to_owned() };
+        let area = Rect::new(0, 0, columns, rows);
+        let app = App::new("127.0.0.1:42069".to_owned(), None, 7, area, &now);
+        Self { app, now, coloured: true }
+    }
+
+    /// Connected, as amy, with bob in den.
+    fn settled(columns: u16, rows: u16) -> Self {
+        let mut play = Self::new(columns, rows);
+        play.app.on_link(Event::Up, &play.now);
+        play.hear(&["Server commands", "  /dance - dance", "You are amy", "You joined den"]);
+        play.hear(&["Users - amy, bob", "Rooms - main (5), den (2)"]);
+        play.orders();
+        play
+    }
+
+    fn hear(&mut self, lines: &[&str]) {
+        for line in lines {
+            self.app.on_link(Event::Line((*line).to_owned()), &self.now);
+        }
+    }
+
+    fn down(&mut self, why: &str) {
+        self.app.on_link(Event::Down(why.to_owned()), &self.now);
+    }
+
+    fn press(&mut self, code: KeyCode) {
+        self.app.on_key(KeyEvent::new(code, KeyModifiers::NONE), &self.now);
+    }
+
+    fn ctrl(&mut self, letter: char) {
+        self.app.on_key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL), &self.now);
+    }
+
+    fn types(&mut self, text: &str) {
+        for c in text.chars() {
+            self.press(KeyCode::Char(c));
+        }
+    }
+
+    fn enter(&mut self, line: &str) {
+        self.types(line);
+        self.press(KeyCode::Enter);
+    }
+
+    fn mouse(&mut self, kind: MouseEventKind, column: u16, row: u16) {
+        let mouse = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        self.app.on_mouse(mouse, &self.now);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.at += time;
+        self.app.on_tick(&self.now);
+    }
+
+    fn orders(&mut self) -> Vec<Order> {
+        std::iter::from_fn(|| self.app.poll_order()).collect()
+    }
+
+    fn drawn(&self) -> Buffer {
+        let Rect { width, height, .. } = self.app.area;
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        let theme = Theme { coloured: self.coloured };
+        let drawn = terminal.draw(|frame| view::draw(frame, &self.app, theme, self.now.at));
+        drawn.expect("it draws").buffer.clone()
+    }
+
+    fn screen(&self) -> Vec<String> {
+        let buffer = self.drawn();
+        let rows = buffer.content().chunks(usize::from(buffer.area.width));
+        rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>())
+            .map(|row| row.trim_end().to_owned())
+            .collect()
+    }
+
+    /// Asserts that this is somewhere on the screen.
+    #[track_caller]
+    fn shows(&self, text: &str) {
+        let screen = self.screen();
+        assert!(screen.iter().any(|row| row.contains(text)), "no {text:?} in {screen:#?}");
+    }
+
+    /// Asserts that this is nowhere on it.
+    #[track_caller]
+    fn hides(&self, text: &str) {
+        let screen = self.screen();
+        assert!(!screen.iter().any(|row| row.contains(text)), "{text:?} in {screen:#?}");
+    }
+}
+
+fn sent(line: &str) -> Order {
+    Order::Send(line.to_owned())
+}
+
+#[test]
+fn a_wide_screen_has_messages_lists_status_and_input() {
+    let mut play = Play::settled(80, 8);
+    play.hear(&["bob: hello there"]);
+    play.types("hi b");
+    assert_eq!(
+        play.screen(),
+        [
+            "12:34 Connected to 127.0.0.1:42069: F1 or /help shows  │ Rooms 2",
+            "      keys and commands                                │ main                 5",
+            "12:34 You are amy                                      │ den                  2",
+            "12:34 You joined den                                   │ Users 2",
+            "12:34 bob: hello there                                 │ amy                you",
+            "                                                       │ bob",
+            " amy in den · 2 here                                            127.0.0.1:42069",
+            "> hi b",
+        ]
+    );
+}
+
+#[test]
+fn a_narrow_screen_folds_the_lists() {
+    let mut play = Play::settled(40, 8);
+    play.hear(&["bob: hello there, this is a longer line"]);
+    assert_eq!(
+        play.screen(),
+        [
+            "12:34 Connected to 127.0.0.1:42069: F1",
+            "      or /help shows keys and commands",
+            "12:34 You are amy",
+            "12:34 You joined den",
+            "12:34 bob: hello there, this is a longer",
+            "      line",
+            " amy in den · 2 here    127.0.0.1:42069",
+            ">",
+        ]
+    );
+    play.press(KeyCode::F(2));
+    play.shows(" Rooms 2");
+    play.hides("You joined");
+    play.press(KeyCode::F(2));
+    play.shows("You joined");
+}
+
+#[test]
+fn no_screen_is_too_small() {
+    for (columns, rows) in (1..30).flat_map(|columns| (1..7).map(move |rows| (columns, rows))) {
+        let mut play = Play::settled(columns, rows);
+        play.hear(&["bob: 日本語 hello"]);
+        play.press(KeyCode::PageUp);
+        play.screen();
+        play.press(KeyCode::F(2));
+        play.press(KeyCode::F(1));
+        play.screen();
+    }
+}
+
+#[test]
+fn names_have_colours_unless_there_are_to_be_none() {
+    let mut play = Play::settled(80, 8);
+    play.hear(&["bob: hello", "Last 1 messages:", "bob: before"]);
+    let (lines, buffer) = (play.screen(), play.drawn());
+    let row = |text| lines.iter().position(|line| line.contains(text)).expect("it is shown");
+    let cell = |column: u16, row: usize| buffer[(column, row as u16)].style();
+    let (now, before) = (row("bob: hello"), row("bob: before"));
+    assert!(matches!(cell(6, now).fg, Some(Color::Indexed(_))));
+    assert_eq!(cell(11, now).fg, Some(Color::Reset), "the text is in the terminal's colour");
+    assert!(cell(11, before).add_modifier.contains(Modifier::DIM), "what is old is dim");
+    assert!(!cell(11, now).add_modifier.contains(Modifier::DIM));
+    assert!(lines[before].starts_with("      bob"), "and has no time");
+    play.coloured = false;
+    let plain = |cell: &ratatui::buffer::Cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset);
+    assert!(play.drawn().content().iter().all(plain));
+}
+
+#[test]
+fn controls_of_others_are_shown() {
+    let mut play = Play::settled(80, 12);
+    play.hear(&["bob: \u{1b}[31mred\u{7}\u{9b}2J", "\u{1b}c: x", "Users - amy, b\u{1b}b"]);
+    play.shows("bob: ␛[31mred␇\\u{9b}2J");
+    play.shows("␛c: x");
+    play.shows("b␛b");
+}
+
+#[test]
+fn scrolling_says_how_much_is_new() {
+    let mut play = Play::settled(80, 8);
+    for number in 0..20 {
+        play.hear(&[&format!("bob: line {number}")]);
+    }
+    play.press(KeyCode::PageUp);
+    play.shows("bob: line 9");
+    play.hides("bob: line 15");
+    play.shows("Esc: newest");
+    play.hear(&["bob: more", "bob: and more"]);
+    play.shows("2 new below");
+    play.press(KeyCode::PageDown);
+    play.press(KeyCode::PageDown);
+    play.shows("bob: and more");
+    play.hides("new below");
+    play.mouse(MouseEventKind::ScrollUp, 3, 3);
+    play.hides("bob: and more");
+    play.press(KeyCode::Esc);
+    play.shows("bob: and more");
+}
+
+#[test]
+fn lines_are_sent_and_come_back_with_the_arrow() {
+    let mut play = Play::settled(80, 8);
+    play.enter("hello");
+    play.enter("/join main");
+    assert_eq!(play.orders(), [sent("hello"), sent("/join main")]);
+    play.enter("   ");
+    assert_eq!(play.orders(), []);
+    play.press(KeyCode::Up);
+    play.press(KeyCode::Up);
+    play.shows("> hello");
+}
+
+#[test]
+fn tab_completes_and_shows_the_choices() {
+    let mut play = Play::settled(80, 8);
+    play.hear(&["bill joined"]);
+    play.press(KeyCode::Char('b'));
+    play.press(KeyCode::Tab);
+    play.shows("> bill:");
+    play.shows(" bill  bob");
+    play.press(KeyCode::Tab);
+    play.shows("> bob:");
+    play.press(KeyCode::Char('x'));
+    play.shows("> bob: x");
+    play.shows("amy in den");
+    play.ctrl('u');
+    play.types("/join m");
+    play.press(KeyCode::Tab);
+    play.shows("> /join main");
+}
+
+#[test]
+fn the_help_is_over_everything_and_has_the_servers_own_commands() {
+    let mut play = Play::settled(80, 30);
+    play.enter("/help");
+    assert_eq!(play.orders(), [], "the server is not asked");
+    play.shows("Help");
+    play.shows("/dance");
+    play.shows("complete a command, room or name");
+    play.press(KeyCode::Esc);
+    play.hides("/dance");
+    let mut small = Play::settled(40, 12);
+    small.press(KeyCode::F(1));
+    small.shows("↓ more · Esc closes");
+    small.hides("Ctrl-C");
+    for _ in 0..9 {
+        small.press(KeyCode::PageDown);
+    }
+    small.shows("Ctrl-C");
+    small.press(KeyCode::Up);
+    small.shows("↓ more");
+}
+
+#[test]
+fn a_lost_connection_is_told_and_tried_again() {
+    let mut play = Play::settled(80, 16);
+    play.down("the server has ended the connection");
+    play.shows("12:34 Disconnected: the server has ended the");
+    play.shows("      connection; connecting again");
+    play.shows("not connected · again in 1 s, Enter: now");
+    play.enter("hello");
+    play.shows("> hello");
+    play.shows("not connected: your line is kept");
+    assert_eq!(play.orders(), []);
+    play.pass(Duration::from_secs(1));
+    assert_eq!(play.orders(), [Order::Connect]);
+    for _ in 0..2 {
+        play.down("nobody listens there");
+        play.pass(Duration::from_secs(30));
+        assert_eq!(play.orders(), [Order::Connect]);
+    }
+    let screen = play.screen().join("\n");
+    assert_eq!(screen.matches("nobody listens").count(), 1, "{screen}");
+    play.app.on_link(Event::Up, &play.now);
+    play.shows("Connected again to 127.0.0.1:42069");
+    play.hear(&["You are guest", "You joined main"]);
+    assert_eq!(play.orders(), [sent("/name amy"), sent("/join den")]);
+    play.press(KeyCode::Enter);
+    assert_eq!(play.orders(), [sent("hello")]);
+}
+
+#[test]
+fn enter_connects_at_once() {
+    let mut play = Play::settled(80, 8);
+    play.down("gone");
+    play.press(KeyCode::Enter);
+    assert_eq!(play.orders(), [Order::Connect]);
+    play.press(KeyCode::Enter);
+    assert_eq!(play.orders(), [], "and only once");
+}
+
+#[test]
+fn a_server_can_ask_for_time() {
+    let mut play = Play::settled(80, 8);
+    play.hear(&[
+        "Please do not come back before 90 s have passed",
+        "Server is shutting down, bye!",
+    ]);
+    play.down("the server has ended the connection");
+    play.pass(Duration::from_secs(90));
+    assert_eq!(play.orders(), []);
+    play.pass(Duration::from_secs(1));
+    assert_eq!(play.orders(), [Order::Connect]);
+}
+
+#[test]
+fn whoever_was_idle_stays_away_until_wanted() {
+    let mut play = Play::settled(80, 12);
+    play.hear(&["You have said nothing for 60 s, bye!"]);
+    play.down("the server has ended the connection");
+    play.shows("press Enter to connect again");
+    play.pass(Duration::from_secs(3600));
+    assert_eq!((play.orders(), play.app.connection), (vec![], Connection::Held));
+    play.press(KeyCode::Enter);
+    assert_eq!(play.orders(), [Order::Connect]);
+}
+
+#[test]
+fn a_port_for_tls_ends_it_with_what_to_do() {
+    let mut play = Play::new(80, 8);
+    play.app.on_link(Event::Up, &play.now);
+    play.hear(&["This port speaks TLS: try `openssl s_client -quiet -connect HOST:PORT`"]);
+    assert_eq!(
+        play.app.end(),
+        Some(Err("127.0.0.1:42069 speaks TLS: please add --tls".to_owned()))
+    );
+}
+
+#[test]
+fn leaving_waits_for_the_server_a_moment() {
+    let mut play = Play::settled(80, 8);
+    play.enter("/quit");
+    assert_eq!((play.orders(), play.app.end()), (vec![sent("/quit")], None));
+    let mut seen_off = Play::settled(80, 8);
+    seen_off.ctrl('d');
+    seen_off.down("the server has ended the connection");
+    assert_eq!(seen_off.app.end(), Some(Ok(())));
+    play.pass(Duration::from_secs(2));
+    assert_eq!(play.app.end(), Some(Ok(())));
+    let mut impatient = Play::settled(80, 8);
+    impatient.ctrl('c');
+    assert_eq!(impatient.app.end(), None);
+    impatient.ctrl('c');
+    assert_eq!(impatient.app.end(), Some(Ok(())));
+}
+
+#[test]
+fn clicks_go_to_rooms_and_write_names() {
+    let mut play = Play::settled(80, 12);
+    let click = MouseEventKind::Down(MouseButton::Left);
+    play.mouse(click, 60, 1);
+    assert_eq!(play.orders(), [sent("/join main")]);
+    play.mouse(click, 60, 6);
+    play.shows("> bob:");
+    play.mouse(click, 60, 11);
+    play.mouse(click, 3, 1);
+    assert_eq!(play.orders(), []);
+}
+
+#[test]
+fn a_server_that_does_not_read_is_told_of() {
+    let mut play = Play::settled(80, 8);
+    play.enter("hello");
+    let order = play.orders().pop().expect("an order");
+    play.app.unsent(order);
+    play.shows("the server does not read what you send");
+}
+
+#[test]
+fn long_lists_say_how_much_is_left_out() {
+    let mut play = Play::settled(80, 12);
+    let names: Vec<String> = (10..40).map(|number| format!("guest{number}")).collect();
+    play.hear(&[&format!("Users - {}, … and 7 more", names.join(", "))]);
+    play.shows("Users 37");
+    play.shows("│ guest13");
+    play.hides("│ guest14");
+    play.shows("… and 33 more");
+    assert_eq!(play.app.pane().rows, 10);
+}
