@@ -116,7 +116,7 @@ impl App {
                 let text = if again {
                     format!("Connected again to {}", self.address)
                 } else {
-                    format!("Connected to {}: F1 or /help shows keys and commands", self.address)
+                    format!("Connected to {}: F1 shows help", self.address)
                 };
                 self.tell(Kind::Notice, &text, now);
             }

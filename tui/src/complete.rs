@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 
-/// Commands, each with what it wants.
+/// Commands, each with a blank behind it if something else belongs there.
 pub(crate) const COMMANDS: [&str; 6] = ["/help", "/join ", "/name ", "/quit", "/rooms", "/users"];
 
 /// What a word can become, in the order in which Tab goes through it.

@@ -16,15 +16,15 @@ const COMMANDS_HELP: &[(&str, &str)] = &[
 ];
 
 const KEYS_HELP: &[(&str, &str)] = &[
-    ("Tab", "complete a command, room or name; again for the next"),
+    ("Tab", "complete a command, room or name"),
     ("Up Down", "lines that you sent before"),
     ("PgUp PgDn", "scroll; Esc for the newest"),
     ("F1", "show this"),
-    ("F2", "show or fold the lists of rooms and users"),
+    ("F2", "show or fold rooms and users"),
     ("Ctrl-A Ctrl-E", "to the start or end of the line"),
     ("Ctrl-Left -Right", "a word to the left or right"),
-    ("Ctrl-W -U -K", "remove a word, all before, all after the cursor"),
-    ("Ctrl-C", "leave, as Ctrl-D does in an empty line"),
+    ("Ctrl-W -U -K", "remove a word, all before, all after"),
+    ("Ctrl-C", "leave; Ctrl-D in an empty line, too"),
 ];
 
 /// The longest of the words on the left, and some room around.

@@ -8,6 +8,9 @@ const WIDE_COLUMNS_MIN: u16 = 72;
 /// A longest name, what is before and after it, and the line to its left.
 const LISTS_COLUMNS: u16 = 25;
 
+/// Between messages and that line.
+const GAP_COLUMNS: u16 = 1;
+
 /// Of rows, below the messages: where we are, and what is being typed.
 const STATUS_ROWS: u16 = 1;
 const INPUT_ROWS: u16 = 1;
@@ -59,8 +62,8 @@ impl Layout {
 }
 
 fn columns(body: Rect) -> [Rect; 2] {
-    let left = Rect { width: body.width - LISTS_COLUMNS, ..body };
-    [left, Rect { x: left.right(), width: LISTS_COLUMNS, ..body }]
+    let left = Rect { width: body.width - LISTS_COLUMNS - GAP_COLUMNS, ..body };
+    [left, Rect { x: left.right() + GAP_COLUMNS, width: LISTS_COLUMNS, ..body }]
 }
 
 impl Lists {
@@ -98,7 +101,7 @@ mod tests {
     fn lists_are_beside_the_messages_where_there_is_room_and_else_in_their_place() {
         let wide = layout(80, 24, false);
         let lists = wide.lists.expect("there is room");
-        assert_eq!((wide.messages, lists.beside), (Rect::new(0, 0, 55, 22), true));
+        assert_eq!((wide.messages, lists.beside), (Rect::new(0, 0, 54, 22), true));
         assert_eq!((lists.rooms, lists.users), (Rect::new(55, 0, 25, 5), Rect::new(55, 5, 25, 17)));
         assert_eq!((wide.status, wide.input), (Rect::new(0, 22, 80, 1), Rect::new(0, 23, 80, 1)));
         assert_eq!(layout(80, 24, true).lists, None);

@@ -208,3 +208,80 @@ fn broken(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fits into the made-up network.
+    const NETWORK_BYTES: usize = 64;
+
+    /// A connection's task, and the server's end of it.
+    struct Play {
+        orders: mpsc::Sender<Order>,
+        events: mpsc::Receiver<Event>,
+        server: tokio::io::DuplexStream,
+        ended: tokio::task::JoinHandle<Option<String>>,
+    }
+
+    impl Play {
+        fn start() -> Self {
+            let (wire, server) = tokio::io::duplex(NETWORK_BYTES);
+            let (orders, mut taken) = mpsc::channel(ORDERS_MAX);
+            let (told, events) = mpsc::channel(EVENTS_MAX);
+            let carrying = async move { carry(Box::new(wire), &mut taken, &told).await };
+            Self { orders, events, server, ended: tokio::spawn(carrying) }
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_go_both_ways_even_if_the_server_waits_for_us_to_read() {
+        let mut play = Play::start();
+        assert_eq!(play.events.recv().await, Some(Event::Up));
+        let long = "x".repeat(10 * NETWORK_BYTES);
+        for line in [&*long, "last"] {
+            play.orders.send(Order::Send(line.to_owned())).await.expect("the task runs");
+        }
+        // Far more than is on its way at once, before anything of ours is read.
+        play.server.write_all(format!("{long}\n{long}\n").as_bytes()).await.expect("it reads");
+        for _ in 0..2 {
+            assert_eq!(play.events.recv().await, Some(Event::Line(long.clone())));
+        }
+        let mut read = vec![0; long.len() + 6];
+        play.server.read_exact(&mut read).await.expect("it writes");
+        assert_eq!(read, format!("{long}\nlast\n").as_bytes());
+        drop(play.server);
+        let why = play.ended.await.expect("no panic");
+        assert_eq!(why.as_deref(), Some("the server has ended the connection"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_read_fills_a_bounded_queue() {
+        let play = Play::start();
+        let line = "x".repeat(1 << 10);
+        let mut taken = 0;
+        loop {
+            match play.orders.try_send(Order::Send(line.clone())) {
+                Ok(()) => taken += 1,
+                Err(_) if play.orders.capacity() == 0 => {
+                    // Once more, in case the task has just not had its turn.
+                    for _ in 0..ORDERS_MAX {
+                        tokio::task::yield_now().await;
+                    }
+                    if play.orders.capacity() == 0 {
+                        break;
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(taken * line.len() < 2 * UNSENT_BYTES_MAX + ORDERS_MAX * line.len(), "{taken}");
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_nobody_is_interested() {
+        let play = Play::start();
+        drop(play.orders);
+        assert_eq!(play.ended.await.expect("no panic"), None);
+    }
+}

@@ -124,11 +124,11 @@ fn a_wide_screen_has_messages_lists_status_and_input() {
     assert_eq!(
         play.screen(),
         [
-            "12:34 Connected to 127.0.0.1:42069: F1 or /help shows  │ Rooms 2",
-            "      keys and commands                                │ main                 5",
-            "12:34 You are amy                                      │ den                  2",
-            "12:34 You joined den                                   │ Users 2",
-            "12:34 bob: hello there                                 │ amy                you",
+            "12:34 Connected to 127.0.0.1:42069: F1 shows help      │ Rooms 2",
+            "12:34 You are amy                                      │ main                 5",
+            "12:34 You joined den                                   │ den                  2",
+            "12:34 bob: hello there                                 │ Users 2",
+            "                                                       │ amy                you",
             "                                                       │ bob",
             " amy in den · 2 here                                            127.0.0.1:42069",
             "> hi b",
@@ -144,7 +144,7 @@ fn a_narrow_screen_folds_the_lists() {
         play.screen(),
         [
             "12:34 Connected to 127.0.0.1:42069: F1",
-            "      or /help shows keys and commands",
+            "      shows help",
             "12:34 You are amy",
             "12:34 You joined den",
             "12:34 bob: hello there, this is a longer",

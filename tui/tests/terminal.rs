@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{self, Command};
@@ -11,7 +11,7 @@ use std::{env, fs};
 use common::{Client, Server, Terminal, hubbub};
 
 /// Text that this program alone has on its screen.
-const STARTED: &str = "F1 or /help";
+const STARTED: &str = "F1 shows help";
 
 #[test]
 fn people_talk_in_eighty_columns() {
@@ -123,6 +123,35 @@ fn escape_sequences_of_others_are_text() {
     Client::named(server.addr, "eve").send("\x1b[2Jgone?");
     terminal.wait_for("eve: [2Jgone?");
     terminal.wait_for(STARTED);
+}
+
+#[test]
+fn a_server_that_knows_nothing_but_the_plain_dialect_will_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let terminal = Terminal::start(80, 24, &format!("{addr} --name bear"));
+    for guest in ["first", "second"] {
+        let (mut stream, _) = listener.accept().expect("the client");
+        let lines = BufReader::new(stream.try_clone().expect("another descriptor")).lines();
+        let mut tell = |text: &str| writeln!(stream, "{text}").expect("the client reads");
+        tell(&format!("Server commands\n  /quit - quit server\nYou are {guest}\nYou joined main"));
+        for line in lines.map_while(Result::ok) {
+            match line.as_str() {
+                "/name bear" => tell(&format!("{guest} is now bear")),
+                "/users" => tell("Users - bear, bob"),
+                "/rooms" => tell("Rooms - main (2)"),
+                "bye" => break,
+                other => panic!("not asked for: {other}"),
+            }
+            if line == "/rooms" {
+                tell(&format!("bob: you came {guest}\nbob left"));
+                terminal.wait_for(&format!("bob: you came {guest}"));
+                terminal.wait_for("bear in main · 1 here");
+                terminal.wait_for("Rooms 1");
+                terminal.enter("bye");
+            }
+        }
+    }
 }
 
 #[test]
