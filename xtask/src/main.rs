@@ -14,6 +14,7 @@ mod reports;
 mod results;
 mod scaling;
 mod steps;
+mod suite;
 mod tools;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::icount::Purpose;
 use crate::programs::{cargo, succeed};
 use crate::tools::{self, Tool};
-use crate::{fuzz, icount, packages, python};
+use crate::{fuzz, icount, packages, python, suite};
 
 /// One check, with the name under which it can be run alone.
 #[derive(Debug, PartialEq)]
@@ -33,6 +33,8 @@ enum Action {
     CargoDoc(&'static str),
     /// A command line of `cargo` whose subcommand is no part of the toolchain.
     CargoTool(Tool, &'static str),
+    /// Build the programs with tests, and run them.
+    Suite,
     /// Try what is known to fuzz targets, and look for more.
     Fuzz,
     /// Count the instructions of the hot path.
@@ -80,12 +82,14 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "test",
         what: "unit tests, the simulation and black-box tests, with debug assertions",
-        action: Action::Cargo("test --locked --workspace --lib --bins --tests"),
+        action: Action::Suite,
     },
     Step {
         name: "inside",
         what: "faults inside the server, built so that it breaks when told to",
-        action: Action::Cargo("test --locked --features fault-injection --test inside"),
+        action: Action::Cargo(
+            "test --locked --workspace --features hubbub/fault-injection --test inside",
+        ),
     },
     Step {
         name: "doctest",
@@ -95,7 +99,9 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "bench",
         what: "the benches build",
-        action: Action::Cargo("bench --locked --workspace --no-run"),
+        // As tests are built, which is a tenth of the work: to link one with all optimisation
+        // there is takes a minute, and `icount` proves that one can be.
+        action: Action::Cargo("test --locked --workspace --benches --no-run"),
     },
     Step {
         name: "icount",
@@ -186,6 +192,7 @@ impl Step {
                 succeed(cargo.env("RUSTDOCFLAGS", "-D warnings").args(line.split(' ')))?;
             }
             Action::CargoTool(ref tool, line) => succeed(tool.cargo()?.args(line.split(' ')))?,
+            Action::Suite => suite::run()?,
             Action::Fuzz => fuzz::run()?,
             Action::Icount => return icount::run(Purpose::Compare),
         }
@@ -198,6 +205,7 @@ impl Step {
             Action::Packages => packages::install_line(packages::TESTS),
             Action::Python => python::install_line(&python::TESTS),
             Action::Cargo(line) | Action::CargoTool(_, line) => format!("cargo {line}"),
+            Action::Suite => suite::line(),
             Action::Fuzz => fuzz::line(),
             Action::CargoDoc(line) => format!("RUSTDOCFLAGS='-D warnings' cargo {line}"),
             Action::Icount => "cargo xtask icount".to_owned(),

@@ -12,7 +12,7 @@ pub(crate) type Counts = Vec<(String, f64)>;
 
 /// The bench, in `Cargo.toml`.
 const BENCH: &str = "icount";
-/// With `--workspace`, the crates it is built of are those of the step `bench`.
+/// With `--workspace`, the crates it is built of are those of `cargo bench --workspace`.
 const BUILD: &str = "bench --locked --workspace --no-run --bench icount \
                      --message-format=json-render-diagnostics";
 /// The bench's function outside of which nothing is counted.
