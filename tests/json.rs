@@ -228,6 +228,21 @@ fn what_cannot_be_done_is_an_error_and_nothing_else() {
 }
 
 #[test]
+fn of_a_new_name_its_owner_is_told_once_and_each_room_too() {
+    let (_server, door) = web::start(2, &[]);
+    let mut amy = Talk::in_main(door, "amy");
+    amy.join("den");
+    amy.ask(json!({"type": "name", "name": "eve"}));
+    amy.expect(json!({"type": "named", "name": "eve"}));
+    let mut rooms = [amy.next(), amy.next()].map(|it| {
+        assert_eq!((&it["type"], &it["new"]), (&json!("rename"), &json!("eve")));
+        it["room"].as_str().expect("a room").to_owned()
+    });
+    rooms.sort_unstable();
+    assert_eq!(rooms, ["den", "main"]);
+}
+
+#[test]
 fn whoever_comes_is_told_the_last_of_what_was_said() {
     for shards in [1, 2, 8] {
         let (server, door) = web::start(shards, &["--history-messages", "3"]);

@@ -48,7 +48,7 @@ export class Connection {
     this.#socket = socket;
     this.#welcome = setTimeout(() => this.#lost(), WELCOME_MS);
     socket.onmessage = ({ data }) => this.#received(data);
-    socket.onclose = () => this.#lost();
+    socket.onclose = ({ reason }) => this.#lost(reason);
   }
 
   /** Sends an object, if there is somebody to send it to. */
@@ -107,9 +107,10 @@ export class Connection {
     this.#socket = null;
   }
 
-  #lost() {
+  /** The connection is gone, for a reason if its other side gave one. */
+  #lost(reason = '') {
     this.#drop();
-    const why = this.#bye?.reason;
+    const why = this.#bye?.reason ?? reason;
     if (why === 'quit' || why === 'idle') {
       this.#become({ kind: 'ended', why });
       return;

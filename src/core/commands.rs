@@ -288,7 +288,7 @@ impl Core {
         let old = std::mem::replace(&mut self.sessions[slot].name, name.clone());
         let rooms: SmallVec<[RoomIndex; 1]> =
             self.sessions[slot].rooms.iter().map(|m| m.room).collect();
-        if rooms.is_empty() {
+        if rooms.is_empty() || self.sessions[slot].wire.tells_own_name() {
             self.reply(slot, &Reply::YouAre(&name));
         }
         for index in rooms {

@@ -62,6 +62,12 @@ impl Wire {
         self != Self::WebJson
     }
 
+    /// Whether whoever has a new name is told so apart from what its rooms are told.
+    #[must_use]
+    pub fn tells_own_name(self) -> bool {
+        self == Self::WebJson
+    }
+
     /// Whether whoever comes into a room is told what was said there.
     #[must_use]
     pub fn tells_past(self, limits: &Limits) -> bool {
