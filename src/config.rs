@@ -92,7 +92,7 @@ impl Config {
         let connections_max = connections_max(args.connections_max, shards, machine)?;
         let limits = Limits {
             message_chars_max: args.message_chars_max as usize,
-            history_messages_max: args.history_messages as usize,
+            history_messages_max: history_messages(args),
             history_bytes_max: history_bytes(args),
             line_history: args.line_history,
             pong_wait_max: Duration::from_secs(args.ping_seconds),
@@ -120,11 +120,7 @@ impl Config {
         Ok(Self {
             address: SocketAddr::new(args.ip, args.port),
             tls: args.tls_listen,
-            http: match args.http {
-                Some(Http::Off) => None,
-                Some(Http::At(address)) => Some(address),
-                None => Some(HTTP),
-            },
+            http: http(args),
             http_is_asked_for: args.http.is_some(),
             https: args.https,
             certificates: certificates(args)?,
@@ -142,6 +138,21 @@ impl Config {
             limits,
         })
     }
+}
+
+/// Where browsers come in, if they do.
+fn http(args: &Args) -> Option<SocketAddr> {
+    match args.http {
+        Some(Http::Off) => None,
+        Some(Http::At(address)) => Some(address),
+        None => Some(HTTP),
+    }
+}
+
+/// Messages that a room remembers: none where nobody could come who is told of them.
+fn history_messages(args: &Args) -> usize {
+    let is_for_lines_only = http(args).is_none() && args.https.is_none();
+    if is_for_lines_only && !args.line_history { 0 } else { args.history_messages as usize }
 }
 
 /// Bytes for as many messages as a room may remember, of a usual length or a few of the longest.
@@ -254,6 +265,14 @@ mod tests {
         assert_eq!(admin(&["--admin"]).as_deref(), Some("127.0.0.1:9469"));
         assert_eq!(admin(&["--admin", "-p", "0"]).as_deref(), Some("127.0.0.1:9469"));
         assert_eq!(admin(&["--admin", "[::]:1"]).as_deref(), Some("[::]:1"));
+    }
+
+    #[test]
+    fn rooms_remember_only_what_somebody_may_be_told() {
+        let history = |flags| config(flags).unwrap().limits.history_messages_max;
+        assert_eq!(history(&["--history-messages", "7"]), 7);
+        assert_eq!(history(&["--http", "off"]), 0);
+        assert_eq!(history(&["--http", "off", "--line-history"]), 50);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! what the tests need and runs every check there is, in the order in which failures are cheapest.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to its terminal")]
 
+mod browser;
 mod coverage;
 mod fuzz;
 mod icount;

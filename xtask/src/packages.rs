@@ -44,6 +44,9 @@ pub(crate) const TESTS: &[Needed] = &[
     needed("man", "man-db", "reads the manual"),
     needed("systemd-analyze", "systemd", "looks at the units"),
     needed("tmux", "tmux", "a terminal that can be typed into and read"),
+    needed("chromium", "chromium", "a browser"),
+    NODE,
+    needed("npm", "npm", "brings what drives the browser"),
     needed("valgrind", "valgrind", "counts instructions"),
     needed("prometheus", "prometheus", "reads the metrics"),
     needed("promtool", "prometheus", "checks them, and the alerts"),
@@ -79,6 +82,12 @@ pub(crate) const COVERAGE: &[Needed] =
 const VENV: Needed = Needed {
     probe: &["-c", "import ensurepip, venv"],
     ..needed("python3", "python3-venv", "runs what comes in Python packages")
+};
+
+/// What drives the browser wants one that is not older.
+const NODE: Needed = Needed {
+    probe: &["-e", "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)"],
+    ..needed("node", "nodejs", "runs the tests in the browser; it has to be version 20 or newer")
 };
 
 /// A program that comes alone.

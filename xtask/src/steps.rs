@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::icount::Purpose;
 use crate::programs::{cargo, succeed};
 use crate::tools::{self, Tool};
-use crate::{fuzz, icount, packages, python, suite};
+use crate::{browser, fuzz, icount, packages, python, suite};
 
 /// One check, with the name under which it can be run alone.
 #[derive(Debug, PartialEq)]
@@ -35,6 +35,8 @@ enum Action {
     CargoTool(Tool, &'static str),
     /// Build the programs with tests, and run them.
     Suite,
+    /// Look at the page in a browser.
+    Browser,
     /// Try what is known to fuzz targets, and look for more.
     Fuzz,
     /// Count the instructions of the hot path.
@@ -83,6 +85,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "test",
         what: "unit tests, the simulation and black-box tests, with debug assertions",
         action: Action::Suite,
+    },
+    Step {
+        name: "browser",
+        what: "people on the page, in a real browser",
+        action: Action::Browser,
     },
     Step {
         name: "inside",
@@ -193,6 +200,7 @@ impl Step {
             }
             Action::CargoTool(ref tool, line) => succeed(tool.cargo()?.args(line.split(' ')))?,
             Action::Suite => suite::run()?,
+            Action::Browser => browser::run()?,
             Action::Fuzz => fuzz::run()?,
             Action::Icount => return icount::run(Purpose::Compare),
         }
@@ -206,6 +214,7 @@ impl Step {
             Action::Python => python::install_line(&python::TESTS),
             Action::Cargo(line) | Action::CargoTool(_, line) => format!("cargo {line}"),
             Action::Suite => suite::line(),
+            Action::Browser => browser::line(),
             Action::Fuzz => fuzz::line(),
             Action::CargoDoc(line) => format!("RUSTDOCFLAGS='-D warnings' cargo {line}"),
             Action::Icount => "cargo xtask icount".to_owned(),
