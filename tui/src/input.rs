@@ -198,6 +198,7 @@ fn blank_bytes(text: &str, at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     /// A line with the cursor where `|` is.
@@ -295,7 +296,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_cursor_is_never_inside_a_character(
-            keys in proptest::collection::vec((0_usize..13, "[ab é日\u{301}\u{200d}👩👧]{0,3}"), 0..40),
+            keys in vec((0_usize..13, "[ab é日\u{301}\u{200d}👩👧]{0,3}"), 0..40),
             columns_max in 2_usize..9,
         ) {
             const KEYS: [fn(&mut Input); 12] = [

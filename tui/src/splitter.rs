@@ -33,6 +33,7 @@ impl Splitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     #[test]
@@ -55,7 +56,7 @@ mod tests {
     proptest! {
         #[test]
         fn chunking_makes_no_difference(
-            input in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..80),
+            input in vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..80),
             cut in any::<proptest::sample::Index>(),
         ) {
             let cut = cut.index(input.len() + 1);

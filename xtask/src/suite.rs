@@ -24,6 +24,7 @@ const ALONE: &[&str] = &[
     "faults_process",
     "faults_state",
     "faults_tls",
+    "faults_web",
     "slow",
 ];
 /// Those that take longest. They begin first, so that none of them is waited for in the end.
