@@ -167,7 +167,7 @@ pub struct Args {
     /// The same within TLS, with the certificate of --tls-cert [default: none].
     #[arg(long, env = "HUBBUB_HTTPS", value_name = "ADDRESS:PORT", help_heading = "Browsers")]
     pub https: Option<SocketAddr>,
-    /// Origins, such as https://chat.example, whose pages may chat here beside the server's own,
+    /// Origins, such as `https://chat.example`, whose pages may chat here beside the server's own,
     /// separated by commas; `none` for none [default: none].
     #[arg(long, env = "HUBBUB_ALLOW_ORIGIN", value_name = "ORIGINS", value_delimiter = ',')]
     #[arg(value_parser = parse_origins, help_heading = "Browsers")]
