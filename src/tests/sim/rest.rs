@@ -6,8 +6,9 @@ use super::world::World;
 use crate::core::session::Gate;
 use crate::model::{CloseReason, ShardId};
 
-/// Rounds in which everything must have come to rest.
-const ROUNDS_MAX: u32 = 2_000;
+/// Rounds in which everything must have come to rest. Whoever has asked for a hundred things may
+/// have to rest after each, for some rounds.
+const ROUNDS_MAX: u32 = 10_000;
 /// Chances that last words have to be on their way when the server goes down.
 const LAST_TURNS: u32 = 3;
 
