@@ -189,18 +189,25 @@ fn f03_a_crowd_of_browsers_that_comes_at_once_gets_in() {
 
 #[test]
 fn f02_half_made_handshakes_of_browsers_keep_nobody_out() {
+    const CLIENTS_MAX: usize = 100;
+    const PLACES: usize = CLIENTS_MAX / 4;
     let [cert, key] = pair();
     let tls = ["--https", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
-    let args = [&tls[..], &["--connections-max", "100"]].concat();
+    let clients_max = CLIENTS_MAX.to_string();
+    let args = [&tls[..], &["--connections-max", &clients_max]].concat();
     let (server, door) = web::start(2, &args);
     let secure = Admin { addr: address(&server, "https") };
-    let flood: Vec<TcpStream> = (0..60)
-        .map(|_| {
-            let mut stream = secure.connect();
-            let _ = stream.write_all(b"\x16\x03\x01");
-            stream
-        })
-        .collect();
-    assert_eq!(door.get("/").status, 200);
-    drop(flood);
+    let before = vitals::descriptors(server.pid());
+    let begin = |_| {
+        let mut stream = secure.connect();
+        let _ = stream.write_all(b"\x16\x03\x01");
+        stream
+    };
+    let _flood: Vec<TcpStream> = (0..60).map(begin).collect();
+    eventually("all places are taken", || vitals::descriptors(server.pid()) >= before + PLACES);
+    let mut honest = door.connect();
+    // Less than those could keep their places if nobody needed them.
+    honest.set_read_timeout(Some(PATIENCE / 2)).expect("an option of our own socket");
+    honest.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("it is connected");
+    assert_eq!(head(&mut honest).status, 200);
 }

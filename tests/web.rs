@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,7 +14,7 @@ use common::server::{Setup, hubbub};
 use common::tls::{cert_file, pair, trusting};
 use common::web::{self, ACCEPT, address, converse, head, opening, rest};
 use common::wire::Wire;
-use common::{Client, Server, eventually};
+use common::{Client, PATIENCE, Server, eventually};
 
 /// What every answer has.
 const HEADERS: [(&str, &str); 5] = [
@@ -448,11 +448,16 @@ fn f09_a_proxy_says_before_the_request_where_a_browser_comes_from() {
 
 #[test]
 fn a_stop_closes_the_door_with_the_others() {
-    let (server, door) = web::start(2, &[]);
-    let mut idle = door.connect();
-    idle.write_all(b"GET / HTTP/1.1\r\n").expect("it reads");
-    let _chatting = converse(door, &opening(&[]));
-    assert_eq!(server.stop().0, Some(0));
-    assert_eq!(rest(&mut idle), "");
-    assert!(std::net::TcpStream::connect(door.addr).is_err(), "somebody still listens");
+    let (server, door) = web::start(2, &["--drain-seconds", "60"]);
+    let mut slow = door.connect();
+    slow.write_all(b"GET / HTTP/1.1\r\n").expect("it reads");
+    let (answer, chatting) = converse(door, &opening(&[]));
+    assert_eq!(answer.status, 101);
+    server.signal("TERM");
+    assert_eq!(rest(&mut slow), "");
+    eventually("nobody listens", || TcpStream::connect(door.addr).is_err());
+    // This one has not closed its side, so there is still a server.
+    assert!(server.is_running());
+    drop(chatting);
+    assert_eq!(server.ended_within(PATIENCE).code(), Some(0));
 }
