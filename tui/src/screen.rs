@@ -113,7 +113,8 @@ mod tests {
         let mut seen = String::new();
         while !seen.contains("icanon") && Instant::now() < until {
             std::thread::sleep(LOOK_EVERY);
-            seen = tmux(&["capture-pane", "-p"]);
+            // All of it: where backtraces are asked for, one does not fit on the screen.
+            seen = tmux(&["capture-pane", "-p", "-S", "-"]);
         }
         let mouse = tmux(&["display-message", "-p", "#{mouse_any_flag}#{alternate_on}"]);
         tmux(&["kill-server"]);
