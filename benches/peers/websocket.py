@@ -1,5 +1,5 @@
 """Chat over WebSocket on uWebSockets, whose topics are the rooms: `join ROOM` and everything else
-is said there. Every text ends with a newline, which is how the load generator finds its end.
+is said there.
 
 The server is C++; what it calls Python for is each message that comes in, not those that go out.
 """

@@ -1,28 +1,26 @@
 //! What servers of other kinds call the same things: coming, going to a room, saying something
-//! there. A measured message ends a line in all of them, so one scanner serves them all.
+//! there. A measured message ends a line in all of them, or is a frame of its own, so one scanner
+//! serves them all.
 //!
 //! Other servers are there to be compared with, so of their protocols there is no more than that.
 
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
+use crate::frames::{self, Kind, Said};
 use crate::message::MARK;
 
 /// The longest name of a user of Hubbub and what follows it in a line.
 const AUTHOR_BYTES_MAX: usize = 24;
-/// A WebSocket frame that is a whole text.
-const TEXT_FRAME: u8 = 0x81;
-/// In the second byte of a frame: that a client sent it.
-const MASKED: u8 = 0x80;
-/// The longest text of a frame whose length is one byte, with a line's end.
-pub(crate) const FRAME_TEXT_BYTES_MAX: u32 = 124;
-
 /// A protocol for chat, or for what can be used like it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
     /// Hubbub's own lines.
     Hubbub,
+    /// The same lines in the frames of a WebSocket.
+    #[serde(rename = "hubbub-websocket")]
+    HubbubWebSocket,
     /// The third version of the Redis protocol: channels are rooms.
     Resp,
     /// NATS: subjects are rooms.
@@ -41,7 +39,7 @@ pub enum Heard<'a> {
     /// The client is in this room; where no room is said, whatever it asked for last is done.
     In(Option<&'a str>),
     /// The server wants to know whether the client is there, who has to repeat this.
-    Ping(&'a str),
+    Ping(&'a [u8]),
     /// The client was too slow for so many messages.
     Missed(u64),
     /// The server is full.
@@ -64,10 +62,8 @@ impl Dialect {
                 "CONNECT {{\"verbose\":false,\"pedantic\":false,\"name\":\"{name}\"}}\r\nPING\r\n"
             ),
             Self::Irc => format!("NICK {name}\r\nUSER {name} 0 * :{name}\r\n"),
-            Self::WebSocket => "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
-                 Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                 Sec-WebSocket-Key: dGhlIGtleSBvZiBsb2Fkcw==\r\n\r\n"
-                .to_owned(),
+            Self::HubbubWebSocket => upgrade("/ws", "Sec-WebSocket-Protocol: hubbub.v1.line\r\n"),
+            Self::WebSocket => upgrade("/", ""),
         }
     }
 
@@ -75,16 +71,21 @@ impl Dialect {
     #[must_use]
     pub fn join(self, room: &str) -> Vec<u8> {
         match self {
-            Self::Hubbub => format!("/join {room}\n").into(),
+            Self::Hubbub | Self::HubbubWebSocket => self.line(&format!("/join {room}")),
             Self::Resp => format!("SUBSCRIBE {room}\r\nPING\r\n").into(),
             Self::Nats => format!("SUB {room} 1\r\nPING\r\n").into(),
             Self::Irc => format!("JOIN #{room}\r\n").into(),
-            Self::WebSocket => {
-                let text = format!("join {room}\n");
-                let mut frame = frame(text.len());
-                frame.extend_from_slice(text.as_bytes());
-                frame
-            }
+            Self::WebSocket => self.line(&format!("join {room}")),
+        }
+    }
+
+    /// How a line is sent that is no measured message.
+    #[must_use]
+    pub fn line(self, text: &str) -> Vec<u8> {
+        if self.is_framed() {
+            frames::frame(Kind::Text, text.as_bytes())
+        } else {
+            [text.as_bytes(), self.after()].concat()
         }
     }
 
@@ -99,7 +100,14 @@ impl Dialect {
             }
             Self::Nats => format!("PUB {room} {bytes}\r\n").into(),
             Self::Irc => format!("PRIVMSG #{room} :").into(),
-            Self::WebSocket => frame(bytes + 1),
+            Self::HubbubWebSocket | Self::WebSocket => frames::header(Kind::Text, bytes),
+        }
+    }
+
+    /// Makes such a text what is sent for it.
+    pub fn wrap(self, text: &mut [u8]) {
+        if self.is_framed() {
+            frames::mask(text);
         }
     }
 
@@ -107,16 +115,32 @@ impl Dialect {
     #[must_use]
     pub fn after(self) -> &'static [u8] {
         match self {
-            // Of a frame it is a part of the text: the server gives everyone what it was given.
-            Self::Hubbub | Self::WebSocket => b"\n",
+            Self::Hubbub => b"\n",
             Self::Resp | Self::Nats | Self::Irc => b"\r\n",
+            Self::HubbubWebSocket | Self::WebSocket => b"",
         }
     }
 
     /// How a ping is answered.
     #[must_use]
-    pub fn pong(self, asked: &str) -> String {
-        format!("PONG{}{asked}\r\n", if asked.is_empty() { "" } else { " " })
+    pub fn pong(self, asked: &[u8]) -> Vec<u8> {
+        match asked {
+            _ if self.is_framed() => frames::frame(Kind::Pong, asked),
+            [] => b"PONG\r\n".to_vec(),
+            _ => [b"PONG ", asked, b"\r\n"].concat(),
+        }
+    }
+
+    /// Whether it is Hubbub that speaks it, where all scenarios can be played.
+    #[must_use]
+    pub fn is_hubbub(self) -> bool {
+        matches!(self, Self::Hubbub | Self::HubbubWebSocket)
+    }
+
+    /// Whether it is spoken over WebSocket.
+    #[inline]
+    fn is_framed(self) -> bool {
+        matches!(self, Self::HubbubWebSocket | Self::WebSocket)
     }
 
     /// Whether who says something gets it back like everyone else in the room.
@@ -127,29 +151,38 @@ impl Dialect {
 
     /// How the first line of a message begins, and how many lines it has.
     #[must_use]
-    pub fn frame(self) -> (&'static [u8], u32) {
+    pub fn message(self) -> (&'static [u8], u32) {
         match self {
             Self::Resp => (b">", 7),
             Self::Nats => (b"MSG ", 2),
-            Self::Hubbub | Self::Irc | Self::WebSocket => (b"", 1),
+            Self::Hubbub | Self::HubbubWebSocket | Self::Irc | Self::WebSocket => (b"", 1),
         }
+    }
+
+    /// The line that `bytes` begin with, without its end, and how many bytes it has with that; none
+    /// if not all of it is there. A frame is a line as it is.
+    #[inline]
+    #[must_use]
+    pub fn first_line(self, bytes: &[u8]) -> Option<(&[u8], usize)> {
+        if self.is_framed() && frames::begin(bytes) {
+            return frames::whole(bytes).map(|end| (&bytes[..end], end));
+        }
+        memchr(b'\n', bytes).map(|end| (&bytes[..end], end + 1))
     }
 
     /// The part of a line that is a measured message, if it is one.
     #[must_use]
     pub fn text(self, line: &[u8]) -> Option<&[u8]> {
         let text = match self {
-            Self::Hubbub => {
-                let at = memchr(MARK, &line[..line.len().min(AUTHOR_BYTES_MAX)])?;
-                return Some(&line[at..]);
-            }
+            Self::Hubbub => return authored(line),
+            Self::HubbubWebSocket => return authored(frame_text(line)?),
             Self::Resp | Self::Nats => line,
             Self::Irc => {
                 let what = &line[memchr(b' ', line)? + 1..];
                 let said = what.strip_prefix(b"PRIVMSG ")?;
                 &said[memchr(b':', said)? + 1..]
             }
-            Self::WebSocket => line.strip_prefix(&[TEXT_FRAME])?.get(1..)?,
+            Self::WebSocket => frame_text(line)?,
         };
         (text.first() == Some(&MARK)).then(|| without_return(text))
     }
@@ -157,28 +190,56 @@ impl Dialect {
     /// What a line means that is no measured message.
     #[must_use]
     pub fn hear(self, line: &[u8]) -> Heard<'_> {
-        let line = without_return(line);
-        let line = match self {
-            Self::WebSocket => line.strip_prefix(&[TEXT_FRAME]).and_then(|it| it.get(1..)),
-            _ => None,
-        }
-        .unwrap_or(line);
+        let line = if self.is_framed() && frames::begin(line) {
+            match frames::said(line) {
+                Said::Text(text) => text,
+                Said::Ping(asked) => return Heard::Ping(asked),
+                Said::Other => return Heard::Nothing,
+            }
+        } else {
+            without_return(line)
+        };
         let Ok(line) = std::str::from_utf8(line) else { return Heard::Nothing };
         match self {
-            Self::Hubbub => hear_hubbub(line),
+            Self::HubbubWebSocket if is_refusal(line) => Heard::Refused(line),
+            Self::Hubbub | Self::HubbubWebSocket => hear_hubbub(line),
             Self::Resp | Self::Nats => match line {
                 "PONG" | "+PONG" => Heard::In(None),
-                "PING" => Heard::Ping(""),
+                "PING" => Heard::Ping(b""),
                 _ => line.strip_prefix('-').map_or(Heard::Nothing, Heard::Refused),
             },
             Self::Irc => hear_irc(line),
-            Self::WebSocket if line.starts_with("HTTP/1.1 101") => Heard::In(None),
-            Self::WebSocket if line.starts_with("HTTP/") => Heard::Refused(line),
+            Self::WebSocket if is_refusal(line) => Heard::Refused(line),
+            Self::WebSocket if line.starts_with("HTTP/") => Heard::In(None),
             Self::WebSocket => {
                 line.strip_prefix("joined ").map_or(Heard::Nothing, |room| Heard::In(Some(room)))
             }
         }
     }
+}
+
+/// How a client asks for a WebSocket, with `more` that this server wants to know.
+fn upgrade(path: &str, more: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIGtleSBvZiBsb2Fkcw==\r\n{more}\r\n"
+    )
+}
+
+/// Whether a server says that there will be no WebSocket.
+fn is_refusal(line: &str) -> bool {
+    line.starts_with("HTTP/") && !line.starts_with("HTTP/1.1 101")
+}
+
+/// The text of a frame, of which a handshake has none.
+fn frame_text(line: &[u8]) -> Option<&[u8]> {
+    frames::begin(line).then(|| frames::text(line)).flatten()
+}
+
+/// What is said in a line of Hubbub, if it is a measured message.
+fn authored(line: &[u8]) -> Option<&[u8]> {
+    memchr(MARK, &line[..line.len().min(AUTHOR_BYTES_MAX)]).map(|at| &line[at..])
 }
 
 fn hear_hubbub(line: &str) -> Heard<'_> {
@@ -203,7 +264,7 @@ fn missed(line: &str) -> Option<u64> {
 
 fn hear_irc(line: &str) -> Heard<'_> {
     if let Some(asked) = line.strip_prefix("PING ") {
-        return Heard::Ping(asked);
+        return Heard::Ping(asked.as_bytes());
     }
     if line.starts_with("ERROR ") {
         return Heard::Refused(line);
@@ -219,13 +280,6 @@ fn hear_irc(line: &str) -> Heard<'_> {
     }
 }
 
-/// What a frame of a client begins with. The mask is there as the protocol wants it, and changes
-/// nothing.
-fn frame(bytes: usize) -> Vec<u8> {
-    let length = u8::try_from(bytes).expect("a short text") | MASKED;
-    vec![TEXT_FRAME, length, 0, 0, 0, 0]
-}
-
 fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
@@ -235,8 +289,14 @@ mod tests {
     use super::*;
     use crate::message::{self, Header};
 
-    const ALL: [Dialect; 5] =
-        [Dialect::Hubbub, Dialect::Resp, Dialect::Nats, Dialect::Irc, Dialect::WebSocket];
+    const ALL: [Dialect; 6] = [
+        Dialect::Hubbub,
+        Dialect::Resp,
+        Dialect::Nats,
+        Dialect::Irc,
+        Dialect::WebSocket,
+        Dialect::HubbubWebSocket,
+    ];
 
     const HEADER: Header = Header {
         run: 7,
@@ -248,42 +308,70 @@ mod tests {
         sent_ns: 5,
     };
 
-    /// A message of 100 bytes as it is sent, and as the server gives it to the room.
-    fn said(dialect: Dialect) -> (Vec<u8>, Vec<u8>) {
+    /// A message of so many bytes as it is sent, and as the server gives it to the room.
+    fn said(dialect: Dialect, bytes: usize) -> (Vec<u8>, Vec<u8>) {
         let mut text = vec![];
-        HEADER.write(100, &mut text);
-        let around = |before: &[u8], after: &[u8]| [before, &text, after].concat();
-        let sent = around(&dialect.before("den", 100), dialect.after());
-        let received = match dialect {
-            Dialect::Hubbub => around(b"PrudentSunBear: ", b"\n"),
-            Dialect::Resp => around(b">3\r\n$7\r\nmessage\r\n$3\r\nden\r\n$100\r\n", b"\r\n"),
-            Dialect::Nats => around(b"MSG den 1 100\r\n", b"\r\n"),
-            Dialect::Irc => around(b":bob!~bob@127.0.0.2 PRIVMSG #den :", b"\r\n"),
-            Dialect::WebSocket => around(&[0x81, 101], b"\n"),
+        HEADER.write(bytes, &mut text);
+        let around = |before: &[u8], text: &[u8], after: &[u8]| [before, text, after].concat();
+        let mut wrapped = text.clone();
+        dialect.wrap(&mut wrapped);
+        let sent = around(&dialect.before("den", bytes), &wrapped, dialect.after());
+        let before = match dialect {
+            Dialect::Hubbub => b"PrudentSunBear: ".to_vec(),
+            Dialect::HubbubWebSocket => [&framed(16 + bytes), &b"PrudentSunBear: "[..]].concat(),
+            Dialect::Resp => format!(">3\r\n$7\r\nmessage\r\n$3\r\nden\r\n${bytes}\r\n").into(),
+            Dialect::Nats => format!("MSG den 1 {bytes}\r\n").into(),
+            Dialect::Irc => b":bob!~bob@127.0.0.2 PRIVMSG #den :".to_vec(),
+            Dialect::WebSocket => framed(bytes),
         };
-        (sent, received)
+        (sent, around(&before, &text, dialect.after()))
     }
 
-    fn lines(bytes: &[u8]) -> Vec<&[u8]> {
-        bytes.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1]).collect()
+    /// What a server's frame with so long a text begins with.
+    fn framed(bytes: usize) -> Vec<u8> {
+        let bytes = u8::try_from(bytes).expect("a byte");
+        if bytes < 126 { vec![0x81, bytes] } else { vec![0x81, 126, 0, bytes] }
+    }
+
+    fn lines(dialect: Dialect, mut bytes: &[u8]) -> Vec<&[u8]> {
+        let mut lines = vec![];
+        while let Some((line, count)) = dialect.first_line(bytes) {
+            lines.push(line);
+            bytes = &bytes[count..];
+        }
+        assert!(bytes.is_empty(), "{dialect:?}: {}", bytes.escape_ascii());
+        lines
+    }
+
+    /// The text of a client's frame whose header is so long.
+    fn unmasked(frame: &[u8], header: usize) -> Vec<u8> {
+        let mut text = frame[header..].to_vec();
+        frames::mask(&mut text);
+        text
     }
 
     #[test]
     fn what_is_sent_is_what_servers_of_that_kind_expect() {
-        let sent = ALL.map(|dialect| said(dialect).0);
-        let begins: [&[u8]; 5] = [
-            b"~0007",
-            b"*3\r\n$7\r\nPUBLISH\r\n$3\r\nden\r\n$100\r\n~0007",
-            b"PUB den 100\r\n~0007",
-            b"PRIVMSG #den :~0007",
-            &[0x81, 0x80 | 101, 0, 0, 0, 0, b'~', b'0', b'0', b'0', b'7'],
+        let lines: [(Dialect, &[u8], &[u8]); 4] = [
+            (Dialect::Hubbub, b"~0007", b"\n"),
+            (Dialect::Resp, b"*3\r\n$7\r\nPUBLISH\r\n$3\r\nden\r\n$100\r\n~0007", b"\r\n"),
+            (Dialect::Nats, b"PUB den 100\r\n~0007", b"\r\n"),
+            (Dialect::Irc, b"PRIVMSG #den :~0007", b"\r\n"),
         ];
-        let ends = ["\n", "\r\n", "\r\n", "\r\n", "\n"];
-        for ((sent, begins), ends) in sent.iter().zip(begins).zip(ends) {
+        for (dialect, begins, ends) in lines {
+            let (sent, _) = said(dialect, 100);
             assert!(sent.starts_with(begins), "{}", sent.escape_ascii());
-            assert!(sent.ends_with(ends.as_bytes()), "{}", sent.escape_ascii());
+            assert!(sent.ends_with(ends), "{}", sent.escape_ascii());
             let around = begins.len() - "~0007".len() + ends.len();
             assert_eq!(sent.len(), around + 100);
+        }
+        for dialect in [Dialect::WebSocket, Dialect::HubbubWebSocket] {
+            for (bytes, begins) in [(100, &[0x81, 0x80 | 100][..]), (200, &[0x81, 0xfe, 0, 200])] {
+                let (sent, _) = said(dialect, bytes);
+                assert!(sent.starts_with(begins), "{}", sent.escape_ascii());
+                let text = unmasked(&sent, begins.len() + 4);
+                assert_eq!((text.len(), message::read(&text)), (bytes, Some(HEADER)));
+            }
         }
     }
 
@@ -295,20 +383,24 @@ mod tests {
         assert!(hello[2].contains(r#""name":"bob"}"#) && hello[2].ends_with("\r\nPING\r\n"));
         assert_eq!(hello[3], "NICK bob\r\nUSER bob 0 * :bob\r\n");
         assert!(hello[4].starts_with("GET / HTTP/1.1\r\n") && hello[4].ends_with("==\r\n\r\n"));
+        assert!(hello[5].starts_with("GET /ws HTTP/1.1\r\n"));
+        assert!(hello[5].ends_with("\r\nSec-WebSocket-Protocol: hubbub.v1.line\r\n\r\n"));
         let join = ALL.map(|dialect| dialect.join("den"));
         assert_eq!(join[0], b"/join den\n");
         assert_eq!(join[1], b"SUBSCRIBE den\r\nPING\r\n");
         assert_eq!(join[2], b"SUB den 1\r\nPING\r\n");
         assert_eq!(join[3], b"JOIN #den\r\n");
-        assert_eq!(join[4], b"\x81\x89\0\0\0\0join den\n");
+        assert_eq!((&join[4][..2], &*unmasked(&join[4], 6)), (&b"\x81\x88"[..], &b"join den"[..]));
+        assert_eq!((&join[5][..2], &*unmasked(&join[5], 6)), (&b"\x81\x89"[..], &b"/join den"[..]));
     }
 
     #[test]
     fn a_message_is_the_last_line_of_its_frame_and_the_only_one_that_is_a_message() {
-        for dialect in ALL {
-            let (_, received) = said(dialect);
-            let (begins, count) = dialect.frame();
-            let lines = lines(&received);
+        for (dialect, bytes) in ALL.into_iter().flat_map(|dialect| [(dialect, 100), (dialect, 200)])
+        {
+            let (_, received) = said(dialect, bytes);
+            let (begins, count) = dialect.message();
+            let lines = lines(dialect, &received);
             assert!(received.starts_with(begins), "{dialect:?}");
             assert_eq!(lines.len(), count as usize, "{dialect:?}");
             let (last, others) = lines.split_last().expect("there is one");
@@ -333,35 +425,46 @@ mod tests {
     #[test]
     fn answers_of_servers_are_understood() {
         use Heard::{Full, In, Missed, Name, Nothing, Ping, Refused};
-        let heard: [(Dialect, &[u8], Heard<'_>); 22] = [
+        let heard: [(Dialect, &[u8], Heard<'_>); 31] = [
             (Dialect::Hubbub, b"You are bob", Name("bob")),
             (Dialect::Hubbub, b"You joined den", In(Some("den"))),
             (Dialect::Hubbub, b"Server is very busy and dropped 12 messages", Missed(12)),
             (Dialect::Hubbub, b"Server is full, come back later", Full),
             (Dialect::Hubbub, b"bob joined den", Nothing),
+            (Dialect::HubbubWebSocket, b"HTTP/1.1 101 Switching Protocols\r", Nothing),
+            (Dialect::HubbubWebSocket, b"upgrade: websocket\r", Nothing),
+            (Dialect::HubbubWebSocket, b"HTTP/1.1 503 Full\r", Refused("HTTP/1.1 503 Full")),
+            (Dialect::HubbubWebSocket, b"Server is full, please try again later", Full),
+            (Dialect::HubbubWebSocket, b"\x81\x0bYou are bob", Name("bob")),
+            (Dialect::HubbubWebSocket, b"\x81\x0eYou joined den", In(Some("den"))),
+            (Dialect::HubbubWebSocket, b"\x89\x03who", Ping(b"who")),
+            (Dialect::HubbubWebSocket, b"\x88\x06\x03\xe8quit", Nothing),
             (Dialect::Resp, b"+PONG\r", In(None)),
             (Dialect::Resp, b"-ERR max number of clients reached\r", REFUSED),
             (Dialect::Resp, b":1000\r", Nothing),
             (Dialect::Nats, b"PONG\r", In(None)),
-            (Dialect::Nats, b"PING\r", Ping("")),
+            (Dialect::Nats, b"PING\r", Ping(b"")),
             (Dialect::Nats, b"-ERR 'Unknown Protocol'\r", Refused("ERR 'Unknown Protocol'")),
             (Dialect::Irc, b":irc 001 bob :Welcome\r", Nothing),
             (Dialect::Irc, b":irc 422 bob :MOTD file is missing\r", In(None)),
             (Dialect::Irc, b":irc 376 bob :End of MOTD\r", In(None)),
             (Dialect::Irc, b":irc 366 bob #den :End of /NAMES\r", In(Some("den"))),
-            (Dialect::Irc, b"PING :irc.localhost\r", Ping(":irc.localhost")),
+            (Dialect::Irc, b"PING :irc.localhost\r", Ping(b":irc.localhost")),
             (Dialect::Irc, b"ERROR :Closing link\r", Refused("ERROR :Closing link")),
             (Dialect::Irc, b":irc 433 * bob :In use\r", Refused(":irc 433 * bob :In use")),
             (Dialect::WebSocket, b"HTTP/1.1 101 Switching Protocols\r", In(None)),
             (Dialect::WebSocket, b"HTTP/1.1 404 Not Found\r", Refused("HTTP/1.1 404 Not Found")),
             (Dialect::WebSocket, b"Upgrade: websocket\r", Nothing),
-            (Dialect::WebSocket, b"\x81\x0bjoined den", In(Some("den"))),
+            (Dialect::WebSocket, b"\x81\x0ajoined den", In(Some("den"))),
+            (Dialect::WebSocket, b"\x89\x00", Ping(b"")),
         ];
         for (dialect, line, meaning) in heard {
             assert_eq!(dialect.hear(line), meaning, "{dialect:?}: {}", line.escape_ascii());
         }
-        assert_eq!(Dialect::Nats.pong(""), "PONG\r\n");
-        assert_eq!(Dialect::Irc.pong(":irc.localhost"), "PONG :irc.localhost\r\n");
+        assert_eq!(Dialect::Nats.pong(b""), b"PONG\r\n");
+        assert_eq!(Dialect::Irc.pong(b":irc.localhost"), b"PONG :irc.localhost\r\n");
+        let pong = Dialect::HubbubWebSocket.pong(b"who");
+        assert_eq!((&pong[..2], &*unmasked(&pong, 6)), (&b"\x8a\x83"[..], &b"who"[..]));
     }
 
     const REFUSED: Heard<'_> = Heard::Refused("ERR max number of clients reached");

@@ -6,6 +6,7 @@
 //! | [`plan`], [`schedule`] | who sits where; when each message is due, whatever the server does |
 //! | [`run`] | a run from ramp to teardown: it leads, a [`crew`] does the work |
 //! | [`crew`], [`worker`] | threads, here or elsewhere; each a loop around one readiness set |
+//! | [`dialect`], [`frames`] | what servers speak, Hubbub and others; over WebSocket |
 //! | [`message`], [`ledger`] | what messages say about themselves; who should have got what |
 //! | [`result`](mod@result) | what a run found out; everything below is made from it |
 //! | [`guard`] | whether it says anything of the server, and what promises were broken |
@@ -23,6 +24,7 @@ pub mod capture;
 pub mod compare;
 pub mod crew;
 pub mod dialect;
+pub mod frames;
 pub mod guard;
 pub mod ledger;
 pub mod message;

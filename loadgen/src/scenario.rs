@@ -6,7 +6,7 @@ use std::num::IntErrorKind;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
-use crate::dialect::{Dialect, FRAME_TEXT_BYTES_MAX};
+use crate::dialect::Dialect;
 
 /// Built-in scenarios, by name: the files under `scenarios/`.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -297,13 +297,9 @@ impl Scenario {
              `churn_per_second`, `joins_per_second` or `herds`",
         );
         wrong(
-            self.dialect != Dialect::Hubbub && !self.is_plain(),
-            "in other dialects than \"hubbub\", measured messages are said in `rooms` by those who \
+            !self.dialect.is_hubbub() && !self.is_plain(),
+            "in dialects that are not Hubbub's, measured messages are said in `rooms` by those who \
              stay: `placement`, churn, joins, renames, herds and chatter are not for them",
-        );
-        wrong(
-            self.dialect == Dialect::WebSocket && self.message_bytes > FRAME_TEXT_BYTES_MAX,
-            "`message_bytes` must be 124 or less over WebSocket, for frames with a short header",
         );
         problems
     }
@@ -363,6 +359,7 @@ impl Scenario {
 
 const DIALECTS: &[(&str, Dialect)] = &[
     ("hubbub", Dialect::Hubbub),
+    ("hubbub-websocket", Dialect::HubbubWebSocket),
     ("resp", Dialect::Resp),
     ("nats", Dialect::Nats),
     ("irc", Dialect::Irc),

@@ -32,7 +32,7 @@ impl Mirrors {
         self.0.get(&sender).and_then(|mirror| mirror.known(sequence, bytes)).unwrap_or_default()
     }
 
-    /// Keeps a message, to its last line's end, that was checked.
+    /// Keeps a message, to its very end, that was checked.
     pub(super) fn learn(&mut self, header: &Header, message: &[u8]) {
         if self.0.len() >= SENDERS_MAX && !self.0.contains_key(&header.sender) {
             self.0.clear();

@@ -164,7 +164,7 @@ struct Client {
     /// Somebody else's, where nobody gets back what they say: what this client gets of it counts as
     /// having come back.
     witness_of: Option<usize>,
-    /// An unfinished line.
+    /// An unfinished line or frame.
     tail: Vec<u8>,
     /// What the socket did not take.
     out: Vec<u8>,

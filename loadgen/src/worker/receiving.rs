@@ -2,8 +2,6 @@
 
 use std::io::{ErrorKind, Read as _};
 
-use memchr::{memchr, memrchr};
-
 use super::mirror::Mirrors;
 use super::{Client, READ_BYTES_MAX, Stage, State, Worker};
 use crate::dialect::Heard;
@@ -28,7 +26,7 @@ pub(super) enum Read {
 
 /// A message of which not all lines have been taken in.
 #[derive(Clone, Copy)]
-struct Frame {
+struct Unfinished {
     /// Where it begins.
     at: usize,
     /// Lines that are still to come.
@@ -84,31 +82,31 @@ impl Worker {
     fn take_in(&mut self, client: usize, len: usize, now: u64) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut mirrors = std::mem::take(&mut self.mirrors);
-        let (begins, lines) = self.dialect().frame();
-        let whole = memrchr(b'\n', &buffer[..len]).map_or(0, |at| at + 1);
-        let is_run = whole >= RUN_BYTES_MIN && self.clients[client].state == State::Seated;
+        let dialect = self.dialect();
+        let (begins, lines) = dialect.message();
+        let is_run = len >= RUN_BYTES_MIN && self.clients[client].state == State::Seated;
         let (mut at, mut echoes) = (0, 0);
-        let mut frame: Option<Frame> = None;
-        while at < whole {
-            if buffer[at..whole].starts_with(begins) {
+        let mut message: Option<Unfinished> = None;
+        loop {
+            if buffer[at..len].starts_with(begins) {
                 if is_run {
-                    at += self.take_known(client, &mirrors, &buffer[at..whole], now, &mut echoes);
+                    at += self.take_known(client, &mirrors, &buffer[at..len], now, &mut echoes);
                 }
-                frame = Some(Frame { at, lines });
+                message = Some(Unfinished { at, lines });
             }
-            let Some(end) = memchr(b'\n', &buffer[at..whole]) else { break };
-            let header = self.take_line(client, &buffer[at..at + end], now, &mut echoes);
-            at += end + 1;
-            let Some(part) = &mut frame else { continue };
+            let Some((line, bytes)) = dialect.first_line(&buffer[at..len]) else { break };
+            let header = self.take_line(client, line, now, &mut echoes);
+            at += bytes;
+            let Some(part) = &mut message else { continue };
             part.lines -= 1;
             if part.lines == 0 {
                 if let Some(header) = header.filter(|_| is_run) {
                     mirrors.learn(&header, &buffer[part.at..at]);
                 }
-                frame = None;
+                message = None;
             }
         }
-        let rest = frame.map_or(whole, |part| part.at);
+        let rest = message.map_or(at, |part| part.at);
         self.clients[client].tail.extend_from_slice(&buffer[rest..len]);
         (self.buffer, self.mirrors) = (buffer, mirrors);
         self.came_back(client, echoes);
@@ -214,7 +212,7 @@ impl Worker {
             Heard::Name(name) => name.clone_into(&mut who.name),
             Heard::In(room) => self.joined(client, room, now),
             Heard::Ping(asked) => {
-                who.out.extend_from_slice(self.shared.scenario.dialect.pong(asked).as_bytes());
+                who.out.extend_from_slice(&self.shared.scenario.dialect.pong(asked));
                 self.flush(client);
             }
             Heard::Missed(count) => {

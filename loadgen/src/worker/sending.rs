@@ -179,6 +179,7 @@ impl Worker {
 
     /// Puts the sender's next message into its client's outgoing bytes, to be sent at once.
     fn say(&mut self, index: usize, intended_ns: u64, sent_ns: u64) {
+        let dialect = self.dialect();
         let is_measured = self.shared.scenario.text == Text::Measured;
         let counts = is_measured && self.shared.counts(intended_ns);
         self.outcome.sums.offered += u64::from(counts);
@@ -199,11 +200,13 @@ impl Worker {
                 sent_ns,
             };
             client.out.extend_from_slice(&sender.before);
+            let text = client.out.len();
             header.write(self.shared.scenario.message_bytes as usize, &mut client.out);
-            client.out.extend_from_slice(self.shared.scenario.dialect.after());
+            dialect.wrap(&mut client.out[text..]);
+            client.out.extend_from_slice(dialect.after());
         } else {
-            client.out.extend_from_slice(SENTENCES[self.sentence % SENTENCES.len()].as_bytes());
-            client.out.push(b'\n');
+            let sentence = SENTENCES[self.sentence % SENTENCES.len()];
+            client.out.extend_from_slice(&dialect.line(sentence));
             self.sentence += 1;
         }
         self.tick.sent += 1;

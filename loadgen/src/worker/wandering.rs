@@ -124,9 +124,10 @@ impl Worker {
     /// The client goes as people do, and another one comes in its place when it has gone.
     fn leave(&mut self, client: usize) {
         self.retire_sender(client);
+        let quit = self.dialect().line("/quit");
         let who = &mut self.clients[client];
         (who.state, who.comes_back, who.since_ns) = (State::Leaving, true, now_ns());
-        who.out.extend_from_slice(b"/quit\n");
+        who.out.extend_from_slice(&quit);
         self.flush(client);
     }
 
@@ -146,11 +147,12 @@ impl Worker {
         let Some(client) = self.pick() else { return };
         let number = self.random.next_u64();
         let line = match self.shared.scenario.text {
-            Text::Measured => format!("/name lg{:x}\n", number >> 16),
+            Text::Measured => format!("/name lg{:x}", number >> 16),
             // Somebody may have it already, and keep it.
-            Text::Chatter => format!("/name {}\n", NAMES[number as usize % NAMES.len()]),
+            Text::Chatter => format!("/name {}", NAMES[number as usize % NAMES.len()]),
         };
-        self.clients[client].out.extend_from_slice(line.as_bytes());
+        let line = self.dialect().line(&line);
+        self.clients[client].out.extend_from_slice(&line);
         self.flush(client);
     }
 
