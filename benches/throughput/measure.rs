@@ -96,7 +96,13 @@ fn start(cli: &Cli, case: &Case, subject: Subject, cores: &Cores) -> Result<Serv
     if case.shares_cores {
         cpus.push(cores.generator);
     }
-    Server::start(&spawn::Options { program: Some(program), shards: case.shards, cpus, extra })
+    Server::start(&spawn::Options {
+        program: Some(program),
+        shards: case.shards,
+        cpus,
+        extra,
+        web: false,
+    })
 }
 
 fn load(

@@ -1,11 +1,12 @@
 //! The command line.
 
 use std::env::current_exe;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use clap::{Parser, Subcommand};
+use loadgen::dialect::Dialect;
 use loadgen::run::{Options, Processes};
 use loadgen::scenario::{BUILT_IN, Placement, Scenario, Setting};
 use loadgen::series::Kind;
@@ -15,7 +16,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Descriptors of ours that are no clients.
 const DESCRIPTORS_OWN: u64 = 64;
 
-/// A load generator for chat servers that speak Hubbub's line protocol.
+/// Where Hubbub speaks lines, and WebSocket, if nobody says otherwise.
+const PORT: u16 = 42069;
+const WEB_PORT: u16 = 8080;
+
+/// A load generator for chat servers that speak Hubbub's line protocol, plain or over WebSocket.
 ///
 /// `loadgen fanout --spawn` is the quickest way to a first figure. Latency counts from when a
 /// message should have been sent, whatever the server did at that time.
@@ -72,9 +77,9 @@ pub(crate) struct RunArgs {
     /// A built-in scenario, or a file.
     #[arg(default_value = "fanout")]
     scenario: String,
-    /// The server.
-    #[arg(long, default_value = "127.0.0.1:42069")]
-    address: SocketAddr,
+    /// The server, at the port where it speaks the dialect [default: Hubbub's own port for it].
+    #[arg(long)]
+    address: Option<SocketAddr>,
     /// Start a server on a free port, and stop it after.
     #[arg(long)]
     pub(crate) spawn: bool,
@@ -98,7 +103,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     procs: u32,
 
-    /// What the server speaks: hubbub, resp, nats, irc or websocket.
+    /// What the server speaks: hubbub, hubbub-websocket, resp, nats, irc or websocket.
     #[arg(long, help_heading = "Settings of the scenario")]
     dialect: Option<String>,
     /// Whether it is spoken within TLS, on the port of --address; certificates are not looked at.
@@ -216,6 +221,7 @@ impl RunArgs {
             shards: self.shards_for(scenario),
             cpus: self.server_cpus.clone(),
             extra: vec![],
+            web: scenario.dialect == Dialect::HubbubWebSocket,
         }
     }
 
@@ -228,12 +234,17 @@ impl RunArgs {
         let cores = available_parallelism().map_err(|e| e.to_string())?.get();
         let program =
             || current_exe().map_err(|e| format!("cannot tell where this program is: {e}"));
+        let usual = match scenario.dialect {
+            Dialect::HubbubWebSocket => WEB_PORT,
+            _ => PORT,
+        };
+        let address = self.address.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, usual)));
         let processes = match self.procs {
             1 => None,
             count => Some(Processes { program: program()?, count }),
         };
         Ok(Options {
-            address: server.map_or(self.address, spawn::Server::address),
+            address: server.map_or(address, spawn::Server::address),
             shards: self.shards_for(scenario),
             pid: server.map(spawn::Server::pid).or(self.pid),
             cpus: if self.cpus.is_empty() { vec![cores - 1] } else { self.cpus.clone() },

@@ -36,6 +36,8 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// More flags for it.
     pub extra: Vec<String>,
+    /// Its port for browsers is what is to be loaded.
+    pub web: bool,
 }
 
 /// What a shard counted, by the names that the server has for it.
@@ -114,9 +116,10 @@ impl Server {
         let (tell_address, address) = mpsc::channel();
         let (ended, log_ends) = mpsc::channel();
         let shared = Arc::clone(&log);
+        let mark = if options.web { "browser  http://" } else { "listening on " };
         thread::Builder::new()
             .name("server-log".to_owned())
-            .spawn(move || read_log(stderr, &shared, tell_address, ended))
+            .spawn(move || read_log(stderr, &shared, (mark, tell_address), ended))
             .map_err(|e| format!("cannot start a thread: {e}"))?;
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut server = Self { child, address: nowhere, log, log_ends };
@@ -127,7 +130,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
+    /// Where it listens for those who load it.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -227,8 +230,8 @@ fn command(program: &Path, options: &Options) -> Command {
         // Its log is read by us: neither another format nor another level will do.
         .env("HUBBUB_LOG_LEVEL", "info")
         .env("HUBBUB_LOG_FORMAT", "text")
-        // The port for browsers is for whoever else runs one on this machine.
-        .env("HUBBUB_HTTP", "off")
+        // The usual port for browsers is for whoever else runs one on this machine.
+        .env("HUBBUB_HTTP", if options.web { "127.0.0.1:0" } else { "off" })
         // Ctrl-C is for us: the server is stopped when the report's last figures are in.
         .process_group(0)
         .stdin(Stdio::null())
@@ -274,7 +277,7 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
 fn read_log(
     stderr: ChildStderr,
     log: &Mutex<Log>,
-    address: Sender<SocketAddr>,
+    (mark, address): (&str, Sender<SocketAddr>),
     _ended: Sender<()>,
 ) {
     let mut address = Some(address);
@@ -287,7 +290,7 @@ fn read_log(
             Ok(_) => {}
         }
         let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-        let listening = listening_on(&line);
+        let listening = address_behind(mark, &line);
         lock(log).keep(line);
         if let Some(listening) = listening
             && let Some(address) = address.take()
@@ -309,9 +312,9 @@ impl Log {
     }
 }
 
-fn listening_on(line: &str) -> Option<SocketAddr> {
-    let (_, after) = line.split_once("listening on ")?;
-    after.split_whitespace().next()?.parse().ok()
+fn address_behind(mark: &str, line: &str) -> Option<SocketAddr> {
+    let (_, after) = line.split_once(mark)?;
+    after.split(['/', ' ']).next()?.parse().ok()
 }
 
 /// The counters of a shard, if `line` has any.
@@ -389,6 +392,15 @@ mod tests {
         assert_eq!(stopped.shards.len(), 2);
         assert_eq!(stopped.shards[&1]["deliveries"], 2);
         assert_eq!((stopped.total("deliveries"), stopped.total("writes")), (42, 5));
+    }
+
+    #[test]
+    fn where_browsers_go_is_where_a_server_is_loaded_if_that_is_asked_for() {
+        let browser = "echo \"  browser  http://127.0.0.1:$((8000 + ${HUBBUB_HTTP##*:}))/\" >&2\n";
+        let script = Script::new("web", &format!("{LISTEN}{browser}{SERVE}"));
+        let options = Options { web: true, ..script.options() };
+        let server = Server::start(&options).expect("it starts");
+        assert_eq!(server.address(), "127.0.0.1:8000".parse().expect("an address"));
     }
 
     #[test]

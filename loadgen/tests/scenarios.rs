@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::{env, fs};
 
+use loadgen::dialect::Dialect;
 use loadgen::result::RunResult;
 use loadgen::run::{Options, run};
 use loadgen::scenario::{BUILT_IN, Placement, Scenario, Text};
@@ -35,7 +36,12 @@ fn small(name: &str) -> Scenario {
 }
 
 fn measure(scenario: &Scenario) -> RunResult {
-    let options = spawn::Options { program: Some(program()), shards: SHARDS, ..Default::default() };
+    let options = spawn::Options {
+        program: Some(program()),
+        shards: SHARDS,
+        web: scenario.dialect == Dialect::HubbubWebSocket,
+        ..Default::default()
+    };
     let server = Server::start(&options).expect("the server was built with the tests");
     let options = Options {
         address: server.address(),
@@ -66,8 +72,17 @@ fn what_is_wrong_with_a_file_is_told_in_plain_sentences() {
 
 #[test]
 fn every_scenario_runs_and_its_accounts_add_up() {
+    run_all(Dialect::Hubbub);
+}
+
+#[test]
+fn so_they_do_over_websocket() {
+    run_all(Dialect::HubbubWebSocket);
+}
+
+fn run_all(dialect: Dialect) {
     for (name, _) in BUILT_IN {
-        let scenario = small(name);
+        let scenario = Scenario { dialect, ..small(name) };
         let result = measure(&scenario);
         assert_eq!(result.failures, Vec::<String>::new(), "{name}: {:?}", result.messages);
         let (messages, times) = (&result.messages, &result.times);

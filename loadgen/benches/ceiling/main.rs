@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::{env, fs};
 
 use clap::Parser;
+use loadgen::dialect::Dialect;
 use loadgen::result::RunResult;
 use loadgen::run::{Options, run};
 use loadgen::scenario::{Arrivals, Scenario};
@@ -44,6 +45,9 @@ struct Cli {
     /// The server's program [default: the one of this build].
     #[arg(long)]
     server: Option<PathBuf>,
+    /// Over WebSocket.
+    #[arg(long)]
+    websocket: bool,
     /// Write the figures to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -65,11 +69,13 @@ struct Sink {
 }
 
 impl Sink {
-    fn start(seconds: f64, lines: usize) -> io::Result<Self> {
+    fn start(cli: &Cli, lines: usize) -> io::Result<Self> {
+        let seconds = cli.seconds + 1.0;
         let mut child = Command::new("taskset")
             .args(["--cpu-list", "0"])
             .arg(env::current_exe()?)
             .args(["--sink", &seconds.to_string(), "--lines", &lines.to_string()])
+            .args(cli.websocket.then_some("--websocket"))
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
@@ -126,23 +132,24 @@ impl Figures {
     }
 }
 
-fn scenario(seconds: f64) -> Scenario {
+fn scenario(cli: &Cli) -> Scenario {
     Scenario {
+        dialect: if cli.websocket { Dialect::HubbubWebSocket } else { Dialect::Hubbub },
         name: "1 × 1000, 64 in flight".to_owned(),
         connections: 1_000,
         rooms: 1,
         arrivals: Arrivals::Window,
         window: 64,
         warm_up_seconds: 0.0,
-        measure_seconds: seconds,
+        measure_seconds: cli.seconds,
         lossless: false,
         ..Scenario::default()
     }
 }
 
-fn load(address: SocketAddr, pid: u32, seconds: f64) -> Result<Figures, String> {
+fn load(cli: &Cli, address: SocketAddr, pid: u32) -> Result<Figures, String> {
     let options = Options { address, shards: 1, pid: Some(pid), cpus: vec![1], processes: None };
-    let result = run(&scenario(seconds), &options, &AtomicBool::new(false), &mut |_| ())?;
+    let result = run(&scenario(cli), &options, &AtomicBool::new(false), &mut |_| ())?;
     Ok(Figures::of(&result))
 }
 
@@ -167,17 +174,18 @@ impl Drop for Crowd {
 
 /// A run against a sink that writes so many lines at a time.
 fn load_sink(cli: &Cli, lines: usize) -> Result<Figures, String> {
-    let sink = Sink::start(cli.seconds + 1.0, lines).map_err(|e| format!("no sink: {e}"))?;
-    load(sink.address, sink.child.id(), cli.seconds)
+    let sink = Sink::start(cli, lines).map_err(|e| format!("no sink: {e}"))?;
+    load(cli, sink.address, sink.child.id())
 }
 
 /// A run against the server, with its core to itself and the generator's shared or not.
 fn load_server(cli: &Cli, is_crowded: bool) -> Result<Figures, String> {
     let program = cli.server.clone().or_else(beside);
-    let options = spawn::Options { program, shards: 1, cpus: vec![0], extra: vec![] };
+    let (cpus, web) = (vec![0], cli.websocket);
+    let options = spawn::Options { program, shards: 1, cpus, extra: vec![], web };
     let server = Server::start(&options)?;
     let crowd = is_crowded.then(Crowd::start).transpose().map_err(|e| format!("no crowd: {e}"))?;
-    let figures = load(server.address(), server.pid(), cli.seconds)?;
+    let figures = load(cli, server.address(), server.pid())?;
     drop(crowd);
     server.stop().map_err(|e| e.to_string())?;
     Ok(figures)
@@ -230,7 +238,7 @@ fn as_json(figures: &Figures) -> serde_json::Value {
 fn main() -> Result<(), String> {
     let cli = Cli::parse();
     match cli.sink {
-        Some(seconds) => sink::serve(seconds, cli.lines).map_err(|e| e.to_string()),
+        Some(seconds) => sink::serve(seconds, cli.lines, cli.websocket).map_err(|e| e.to_string()),
         None => measure(&cli),
     }
 }

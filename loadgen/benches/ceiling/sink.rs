@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use loadgen::dialect::Dialect;
+use loadgen::frames;
 use loadgen::message::{self, Header};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -30,18 +31,20 @@ struct Sink {
     text: Vec<u8>,
     lines: usize,
     write_bytes: usize,
+    /// Over WebSocket.
+    web: bool,
     buffer: Vec<u8>,
 }
 
 /// Serves, with so many `lines` in a write, until `seconds` after the first message, or until
 /// nobody says anything.
-pub(crate) fn serve(seconds: f64, lines: usize) -> io::Result<()> {
+pub(crate) fn serve(seconds: f64, lines: usize, web: bool) -> io::Result<()> {
     let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
     println!("{}", listener.local_addr()?);
     let poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (clients, text, buffer) = (vec![], vec![], vec![0; 64 << 10]);
-    let mut sink = Sink { poll, clients, text, lines, write_bytes: 0, buffer };
+    let mut sink = Sink { poll, clients, text, lines, write_bytes: 0, web, buffer };
     let mut events = Events::with_capacity(1024);
     let mut until = Instant::now() + SILENCE_MAX;
     while Instant::now() < until {
@@ -71,7 +74,11 @@ impl Sink {
             let number = self.clients.len();
             let both = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(number), both)?;
-            write!(stream, "You are guest{number}\nYou joined main\n")?;
+            if self.web {
+                stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")?;
+            }
+            stream.write_all(&self.sent(format!("You are guest{number}").as_bytes()))?;
+            stream.write_all(&self.sent(b"You joined main"))?;
             self.clients.push(Client { stream, tail: vec![], at: 0, is_blocked: false });
         }
         Ok(())
@@ -80,23 +87,39 @@ impl Sink {
     /// Answers who joins, and takes the first message as the model of all.
     fn read(&mut self, client: usize) -> io::Result<()> {
         while let Ok(count @ 1..) = self.clients[client].stream.read(&mut self.buffer) {
-            let who = &mut self.clients[client];
-            who.tail.extend_from_slice(&self.buffer[..count]);
-            let whole = who.tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let lines: Vec<u8> = who.tail.drain(..whole).collect();
-            for line in lines.split(|byte| *byte == b'\n') {
+            self.clients[client].tail.extend_from_slice(&self.buffer[..count]);
+            let take = if self.web { take_frame } else { take_line };
+            while let Some(line) = take(&mut self.clients[client].tail) {
                 if let Some(room) = line.strip_prefix(b"/join ") {
-                    self.clients[client].stream.write_all(b"You joined ")?;
-                    self.clients[client].stream.write_all(&[room, b"\n"].concat())?;
+                    let answer = self.sent(&[b"You joined ", room].concat());
+                    self.clients[client].stream.write_all(&answer)?;
                 } else if self.text.is_empty()
-                    && let Some(first) = Dialect::Hubbub.text(line).and_then(message::read)
+                    && let Some(first) = Dialect::Hubbub.text(&line).and_then(message::read)
                 {
-                    self.text = build(&first, line.len());
+                    self.text = self.build(&first, line.len());
                     self.write_bytes = self.text.len() / MESSAGES as usize * self.lines;
                 }
             }
         }
         Ok(())
+    }
+
+    /// How clients get a line.
+    fn sent(&self, line: &[u8]) -> Vec<u8> {
+        match u8::try_from(line.len()) {
+            _ if !self.web => [line, b"\n"].concat(),
+            Ok(bytes @ 0..126) => [&[0x81, bytes], line].concat(),
+            bytes => [&[0x81, 126, 0, bytes.expect("a short line")], line].concat(),
+        }
+    }
+
+    fn build(&self, first: &Header, bytes: usize) -> Vec<u8> {
+        let each = |sequence| {
+            let mut line = b"PrudentSunBear: ".to_vec();
+            Header { sequence, ..*first }.write(bytes, &mut line);
+            self.sent(&line)
+        };
+        (0..MESSAGES).flat_map(each).collect()
     }
 
     /// Gives everyone a write's worth at a time, nobody many more than anybody else: like a feed.
@@ -118,12 +141,22 @@ impl Sink {
     }
 }
 
-fn build(first: &Header, bytes: usize) -> Vec<u8> {
-    let mut text = vec![];
-    for sequence in 0..MESSAGES {
-        text.extend_from_slice(b"PrudentSunBear: ");
-        Header { sequence, ..*first }.write(bytes, &mut text);
-        text.push(b'\n');
+/// Takes a line that is whole out of what has come.
+fn take_line(tail: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let end = tail.iter().position(|byte| *byte == b'\n')?;
+    let mut line: Vec<u8> = tail.drain(..=end).collect();
+    line.pop();
+    Some(line)
+}
+
+/// The same where lines are in frames, short ones, behind a handshake in lines.
+fn take_frame(tail: &mut Vec<u8>) -> Option<Vec<u8>> {
+    if !frames::begin(tail) {
+        return take_line(tail);
     }
-    text
+    let end = 6 + usize::from(tail.get(1)? & 0x7f);
+    let mut line = tail.get(6..end)?.to_vec();
+    frames::mask(&mut line);
+    tail.drain(..end);
+    Some(line)
 }
