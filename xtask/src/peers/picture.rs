@@ -20,7 +20,7 @@ const TITLE_HEIGHT: f64 = 34.0;
 const BAR_HEIGHT: f64 = 20.0;
 const PANEL_GAP: f64 = 22.0;
 /// Where bars begin, and how long the longest is.
-const BARS_FROM: f64 = 110.0;
+const BARS_FROM: f64 = 130.0;
 const BAR_MAX: f64 = 230.0;
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#0b0b0a}.title{font-weight:600}\
     .value{fill:#6b6a64}.bar{fill:#b9b7ae}.ours{fill:#2a78d6}.spread{stroke:#0b0b0a}";
@@ -54,7 +54,7 @@ fn draw_bars(svg: &mut String, panel: &Panel) {
     for (at, (name, spread)) in panel.bars.iter().enumerate() {
         let y = TITLE_HEIGHT + at as f64 * BAR_HEIGHT;
         let (text, middle) = (y + 14.0, y + 9.0);
-        let class = if at == 0 { "bar ours" } else { "bar" };
+        let class = if name.starts_with("hubbub") { "bar ours" } else { "bar" };
         let end = BARS_FROM + long(spread.max) + 6.0;
         let _ = writeln!(
             svg,
@@ -82,9 +82,9 @@ mod tests {
         let bars = vec![("hubbub", spread(100.0, 50.0, 200.0)), ("nats", spread(20.0, 20.0, 20.0))];
         let svg = draw(&[Panel { title: "1 × 2", bars }]);
         for part in [
-            r#"class="bar ours" x="110" y="36" width="115.0""#,
-            r#"d="M167.5 43H340.0""#,
-            r#"class="bar" x="110" y="56" width="23.0""#,
+            r#"class="bar ours" x="130" y="36" width="115.0""#,
+            r#"d="M187.5 43H360.0""#,
+            r#"class="bar" x="130" y="56" width="23.0""#,
             ">1 × 2</text>",
         ] {
             assert!(svg.contains(part), "{part}: {svg}");

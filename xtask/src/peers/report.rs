@@ -240,7 +240,7 @@ mod tests {
             for peer in &PEERS[..2] {
                 for workload in [&WORKLOADS[0], &WORKLOADS[7]] {
                     let outcome = match (peer.name, round) {
-                        ("tutorial", 3) => Err("it ended".to_owned()),
+                        ("hubbub-websocket", 3) => Err("it ended".to_owned()),
                         _ => Figures::of(&report(rate, 0.95)).ok_or_else(String::new),
                     };
                     runs.push(Run { workload, peer, round, outcome });
@@ -264,7 +264,7 @@ mod tests {
             spoken.rows[0][..3],
             ["1 × 1 000, 64 in flight", "hubbub *", "2 000 (1 000–3 000)"]
         );
-        assert_eq!(spoken.rows[1][..3], ["", "tutorial *", "2 000 (1 000–3 000)"]);
+        assert_eq!(spoken.rows[1][..3], ["", "hubbub-websocket *", "2 000 (1 000–3 000)"]);
         assert_eq!(spoken.rows[0][3..8], ["40", "80", "5.0", "9", "–"]);
         assert_eq!(idle.rows[0][2], "244");
         assert_eq!(report.failed(), 2);
@@ -283,6 +283,8 @@ mod tests {
             assert!(page.contains(part), "{part}: {page}");
         }
         let picture = picture::draw(&report.bars());
-        assert!(picture.contains("1 × 1 000, 64 in flight") && picture.contains("tutorial"));
+        assert!(
+            picture.contains("1 × 1 000, 64 in flight") && picture.contains("hubbub-websocket")
+        );
     }
 }

@@ -96,6 +96,7 @@ impl Measured {
             marks.push(self.times_of(load, workload, "p99_us", "tutorial", 0.2));
         }
         marks.extend(self.open_loop());
+        marks.extend(self.websocket());
         marks.extend(self.crowds());
         marks.extend(self.shards());
         marks.extend(self.floor());
@@ -106,7 +107,7 @@ impl Measured {
     fn others(&self) -> Vec<&str> {
         let servers = self.peers["servers"].as_array().into_iter().flatten();
         let names = servers.filter_map(|server| server["name"].as_str());
-        names.filter(|name| *name != "hubbub").collect()
+        names.filter(|name| !name.starts_with("hubbub")).collect()
     }
 
     /// The median of a figure of one of the peers.
@@ -162,6 +163,25 @@ impl Measured {
         };
         let mark = |figure: &str| self.times_of(load, workload, figure, &best(figure), 1.0);
         vec![mark("p99_us"), mark("p99_9_us")]
+    }
+
+    /// What frames cost the server beside lines.
+    fn websocket(&self) -> Vec<Mark> {
+        let loads = [
+            ("1 × 1 000, 64 in flight", "1x1000-w64"),
+            ("200 × 10, 16 in flight", "200x10-w16"),
+            ("500 × 2, 16 in flight", "500x2-w16"),
+            ("200 × 10, everyone sending", "200x10-all-w1"),
+        ];
+        let what = "CPU of a delivery over WebSocket, to that of a line";
+        loads
+            .into_iter()
+            .map(|(load, workload)| {
+                let cpu = |server| self.cpu(workload, server);
+                let measured = ratio(cpu("hubbub-websocket"), cpu("hubbub"));
+                mark(load, what.to_owned(), Wanted::AtMost(1.1), measured)
+            })
+            .collect()
     }
 
     /// A figure of the bench: its median, or itself.
@@ -276,13 +296,17 @@ pub(crate) mod tests {
             peers: json!({
                 "about": {"date": "2026-11-25 10:15", "commit": "abc1234", "cpu": "EPYC",
                           "kernel": "Linux 6", "rounds": "3"},
-                "servers": [{"name": "hubbub"}, {"name": "redis"}, {"name": "nats"}],
+                "servers": [{"name": "hubbub"}, {"name": "hubbub-websocket"}, {"name": "redis"},
+                            {"name": "nats"}],
                 "spreads": [
                     peer("hubbub", "1x1000-w64", 8e6, 76.0, 5.0),
+                    peer("hubbub-websocket", "1x1000-w64", 8e6, 80.0, 5.0),
                     peer("redis", "1x1000-w64", 2e6, 156.0, 9.0),
                     peer("hubbub", "200x10-w16", 2e6, 76.0, 5.0),
+                    peer("hubbub-websocket", "200x10-w16", 2e6, 100.0, 5.0),
                     peer("redis", "200x10-w16", 1.5e6, 156.0, 9.0),
                     peer("hubbub", "200x10-open", 1e5, 76.0, 5.0),
+                    peer("hubbub-websocket", "200x10-open", 1e5, 76.0, 3.0),
                     peer("redis", "200x10-open", 1e5, 156.0, 9.0),
                     peer("nats", "200x10-open", 1e5, 156.0, 4.0),
                 ],
@@ -314,6 +338,9 @@ pub(crate) mod tests {
             ("1 × 1 000, 64", "tutorial", None, Verdict::NotMeasured),
             ("1 × 1 000, 64", "user", Some(4.0), Verdict::Holds),
             ("200 × 10, 100 000", "p99, to nats", Some(1.25), Verdict::Missed),
+            ("1 × 1 000, 64", "WebSocket", Some(1.05), Verdict::Holds),
+            ("200 × 10, 16", "WebSocket", Some(1.3), Verdict::Missed),
+            ("500 × 2, 16", "WebSocket", None, Verdict::NotMeasured),
             ("idle", "bytes", Some(251.0), Verdict::Holds),
             ("connect", "a second", Some(40_000.0), Verdict::Holds),
             ("200 × 10, 16", "2 shards, one", Some(1.09), Verdict::Holds),

@@ -31,7 +31,7 @@ const PARTS: [Part; 3] = [
         command: "bench --locked --bench throughput -- --out",
         minutes: 13,
     },
-    Part { folder: "peers", command: "xtask bench-peers --out", minutes: 12 },
+    Part { folder: "peers", command: "xtask bench-peers --out", minutes: 14 },
     Part { folder: "scaling", command: "xtask scaling --out", minutes: 1 },
 ];
 
