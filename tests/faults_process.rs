@@ -264,6 +264,8 @@ fn f43_whatever_is_done_to_the_operators_port_does_not_reach_the_chat() {
 fn f43_who_never_ends_a_request_takes_few_descriptors_and_keeps_no_operator_out() {
     let _alone = alone();
     let (server, admin) = Admin::start(2, &[]);
+    // One on each shard: a shard has its descriptors only when it has begun.
+    let _chatting = people(&server, ["amy", "bob"]);
     let before = vitals::descriptors(server.pid());
     let mut slow = admin.begin_requests(200);
     for _ in 0..10 {
