@@ -202,7 +202,7 @@ fn a_session_is_in_many_rooms_and_asks_of_each() {
 }
 
 #[test]
-fn what_cannot_be_done_is_an_error_and_nothing_else() {
+fn f19_what_cannot_be_done_is_an_error_and_nothing_else() {
     let (server, door) = web::start(2, &["--message-chars-max", "400"]);
     let [_amy] = people(&server, ["amy"]);
     let mut bob = Talk::in_main(door, "bob");

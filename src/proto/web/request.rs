@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_said_to_be_none() {
+    fn f19_what_is_no_request_is_said_to_be_none() {
         let deep = format!("{}1{}", r#"{"type":"#.repeat(1000), "}".repeat(1000));
         let cases = [
             "",
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_request_is_refused_once_and_never_kept() {
+    fn f19_an_endless_request_is_refused_once_and_never_kept() {
         let endless = "x".repeat(6_000);
         assert_eq!(decoded(&endless), (vec!["TooLong".to_owned()], 0));
         let (commands, left) = decoded(&format!("{endless}\n{{\"type\":\"quit\"}}\n"));
