@@ -8,9 +8,10 @@ use std::{env, fs};
 use crate::programs::succeed;
 
 /// A program that is started, and where it comes from.
+#[derive(Clone, Copy)]
 pub(crate) struct Needed {
     /// The program's name.
-    program: &'static str,
+    pub(crate) program: &'static str,
     /// The Debian package that has it.
     package: &'static str,
     /// What is done with it.

@@ -25,8 +25,9 @@ pub(crate) use options::Options;
 use server::{Peer, Places};
 use workload::Workload;
 
+use crate::packages::{self, Needed};
 use crate::programs::{answer, built, cargo, root, succeed, target_folder};
-use crate::{packages, python, reports};
+use crate::{python, reports};
 
 /// Everything that is measured in a sitting.
 struct Sitting {
@@ -42,7 +43,9 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
     let workloads = options.workloads();
     let out = out_folder(&options)?;
     let mut peers = options.peers();
-    packages::install_missing(packages::PEERS)?;
+    let is_used = |it: &&Needed| peers.iter().any(|peer| peer.is_started_by(it.program));
+    let needed: Vec<Needed> = packages::PEERS.iter().filter(is_used).copied().collect();
+    packages::install_missing(&needed)?;
     let places = prepare(&mut peers)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {

@@ -186,6 +186,11 @@ impl Peer {
         said.unwrap_or_default().lines().next().unwrap_or("unknown").to_owned()
     }
 
+    /// Whether it is started by this program.
+    pub(crate) fn is_started_by(&self, program: &str) -> bool {
+        self.command[0] == program || (self.command[0] == "@PYTHON@" && program == "python3")
+    }
+
     /// The command that starts it, for people to read.
     pub(crate) fn command_line(&self) -> String {
         let config = self.config.map(|it| format!("benches/peers/{it}")).unwrap_or_default();
@@ -286,6 +291,7 @@ impl Drop for Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packages;
 
     #[test]
     fn names_are_distinct_and_every_configuration_is_committed_and_local() {
@@ -297,6 +303,18 @@ mod tests {
             assert!(text.contains("@PORT@") && text.contains("127.0.0.1"), "{config}");
             assert!(peer.command_line().contains(config), "{}", peer.command_line());
         }
+    }
+
+    #[test]
+    fn what_is_installed_is_for_those_who_are_started_by_it() {
+        let peers = |program| {
+            let started = PEERS.iter().filter(|peer| peer.is_started_by(program));
+            started.map(|peer| peer.name).collect::<Vec<_>>()
+        };
+        assert_eq!(peers("python3"), ["uwebsockets"]);
+        let each = packages::PEERS.iter().filter(|it| it.program != "python3");
+        let started: Vec<&str> = each.flat_map(|it| peers(it.program)).collect();
+        assert_eq!(started, ["redis", "nats", "inspircd", "ngircd"]);
     }
 
     #[test]
