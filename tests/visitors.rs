@@ -81,11 +81,13 @@ fn addresses_are_masked_if_that_is_asked_for() {
 }
 
 #[test]
-fn who_is_exempt_comes_and_goes_unnoticed() {
+fn who_is_exempt_comes_and_goes_unnoticed_but_for_misbehaviour() {
     let server = Server::start(1, &[]);
     let mut client = Client::greeted(&server);
     client.send("/quit");
     client.closed();
+    Client::connect(&server).send_bytes(BAD_INPUT);
+    line(&server, "a client is sent away");
     assert_eq!(server.stop().0, Some(0));
     let log = server.stderr.all().join("\n");
     assert!(!log.contains("a client has"), "{log}");
