@@ -53,10 +53,11 @@ impl Reload {
         let (fixed, live): (Vec<&str>, Vec<&str>) =
             asked.differing_from(&self.settings).partition(|key| FIXED.contains(key));
         if !fixed.is_empty() {
-            warn!(settings = fixed.join(" "), "changed, which takes effect at the next start");
+            warn!(settings = fixed.join(" "), "what was changed waits for the next start");
         }
         self.level.set(&settings.args.log_level);
-        info!(settings = live.join(" "), "settings were read again");
+        let changed = (!live.is_empty()).then(|| live.join(" "));
+        info!(changed, "settings were read again");
         self.settings.take_live(asked);
         Some(config)
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use loadgen::dialect::Dialect;
 use loadgen::result::RunResult;
@@ -136,4 +136,16 @@ fn processes_together_find_what_one_does() {
     let loading = threads.iter().filter_map(|thread| thread["name"].as_str());
     let loading = loading.filter(|name| name.starts_with("load-")).count();
     assert_eq!(loading, 3, "{threads:?}");
+}
+
+#[test]
+fn who_reads_no_further_is_not_complained_to() {
+    for args in [&["list"][..], &["show", "fanout"]] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        let output = command.args(args).stdout(writer).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
 }
