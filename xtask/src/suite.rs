@@ -148,7 +148,8 @@ mod tests {
     fn programs_are_those_built_for_tests() {
         let messages = concat!(
             "not JSON\n",
-            r#"{"target":{"name":"hubbub"},"profile":{"test":false},"executable":"/t/hubbub"}"#,
+            r#"{"manifest_path":"/r/Cargo.toml","target":{"name":"hubbub"},"#,
+            r#""profile":{"test":false},"executable":"/t/hubbub"}"#,
             "\n",
             r#"{"manifest_path":"/r/Cargo.toml","target":{"name":"rooms"},"#,
             r#""profile":{"test":true},"executable":"/t/rooms-1"}"#,
