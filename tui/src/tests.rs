@@ -174,7 +174,7 @@ fn no_screen_is_too_small() {
 }
 
 #[test]
-fn names_have_colours_unless_there_are_to_be_none() {
+fn colours_tell_apart_unless_there_are_to_be_none() {
     let mut play = Play::settled(80, 8);
     play.hear(&["bob: hello", "Last 1 messages:", "bob: before"]);
     let (lines, buffer) = (play.screen(), play.drawn());
@@ -186,6 +186,12 @@ fn names_have_colours_unless_there_are_to_be_none() {
     assert!(cell(11, before).add_modifier.contains(Modifier::DIM), "what is old is dim");
     assert!(!cell(11, now).add_modifier.contains(Modifier::DIM));
     assert!(lines[before].starts_with("      bob"), "and has no time");
+    let told = cell(6, row("You joined den"));
+    assert!(told.add_modifier.contains(Modifier::DIM) && told.fg == Some(Color::Reset));
+    play.down("gone");
+    let row = play.screen().iter().position(|line| line.contains("Disconnected: gone"));
+    let alarm = play.drawn()[(6, row.expect("it is shown") as u16)].style();
+    assert_eq!(alarm.fg, Some(Color::Red), "what is not good stands out");
     play.coloured = false;
     let plain = |cell: &ratatui::buffer::Cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset);
     assert!(play.drawn().content().iter().all(plain));
@@ -197,7 +203,7 @@ fn controls_of_others_are_shown() {
     play.hear(&["bob: \u{1b}[31mred\u{7}\u{9b}2J", "\u{1b}c: x", "Users - amy, b\u{1b}b"]);
     play.shows("bob: ␛[31mred␇\\u{9b}2J");
     play.shows("␛c: x");
-    play.shows("b␛b");
+    play.shows("│ b␛b");
 }
 
 #[test]
