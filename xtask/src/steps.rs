@@ -123,7 +123,10 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "deny",
         what: "licences, duplicates and origins of the dependencies",
-        action: Action::CargoTool(tools::DENY, "deny --locked check bans licenses sources"),
+        action: Action::CargoTool(
+            tools::DENY,
+            "deny --locked --workspace check bans licenses sources",
+        ),
     },
 ];
 
