@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 
+use common::admin::{ADMIN, Admin};
 use common::crowd::Crowd;
 use common::tls::TlsServer;
 use common::victims::Victims;
@@ -101,7 +102,7 @@ fn f02_a_crowd_that_comes_at_once_gets_in() {
 
 #[test]
 fn f02_a_handshake_has_so_much_time_and_junk_has_none() {
-    let tls = TlsServer::start(2, &[]);
+    let tls = TlsServer::start(2, &ADMIN);
     let hello = half_a_hello(&tls);
     let slow = begin(&tls, &hello);
     let mut silent = Client::connect_to(tls.addr);
@@ -120,8 +121,9 @@ fn f02_a_handshake_has_so_much_time_and_junk_has_none() {
     silent.expect(NO_TLS);
     silent.closed();
     drop(silent);
-    let told = tls.server.stderr.wait_for(|line| line.contains(r#"reason="no-tls""#).then_some(()));
-    assert!(told.is_some(), "nobody was told");
+    let admin = Admin::of(&tls.server);
+    admin.wait_for_turned_away("no-tls", 1);
+    admin.wait_for_turned_away("bad-handshake", 4);
     assert_eq!(tls.server.stop().0, Some(0));
     let log = tls.server.stderr.all().join("\n");
     assert!(log.contains(r#"reason="bad-handshake" count=4"#), "{log}");

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use common::admin::{Admin, trickle};
+use common::admin::{ADMIN, Admin, trickle};
 use common::crowd::Crowd;
 use common::tls::pair;
 use common::victims::Victims;
@@ -109,7 +109,7 @@ fn f03_a_header_without_end_costs_next_to_nothing() {
 
 #[test]
 fn f03_there_is_one_deadline_for_all_that_is_slow() {
-    let (server, door) = web::start(2, &[]);
+    let (server, door) = web::start(2, &ADMIN);
     let slow_header = door.begin_requests(1);
     let mut slow_body = door.connect();
     slow_body.write_all(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nx").expect("it reads");
@@ -130,8 +130,7 @@ fn f03_there_is_one_deadline_for_all_that_is_slow() {
         eventually(what, || is_over(stream));
     }
     drop(late);
-    let told = |line: &str| line.contains(r#"reason="bad-request""#).then_some(());
-    assert!(server.stderr.wait_for(told).is_some(), "nobody was told");
+    Admin::of(&server).wait_for_turned_away("bad-request", 1);
     assert_eq!(server.stop().0, Some(0));
     let log = server.stderr.all().join("\n");
     assert!(log.contains(r#"reason="bad-request" count=1"#), "{log}");

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::admin::{ADMIN, Admin};
 use common::{Client, Server, eventually, expect_quiet, introduced, people};
 
 /// Nobody is exempt, and connecting is not what the test is about.
@@ -103,7 +104,7 @@ fn f09_limits_are_for_the_address_in_the_header_of_a_proxy() {
 
 #[test]
 fn f09_a_proxy_that_says_nothing_sensible_is_hung_up_on_without_a_word() {
-    let server = start(1, &BEHIND_PROXY);
+    let server = start(1, &[&BEHIND_PROXY[..], &ADMIN].concat());
     let giant = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"[..], &[0; 600]].concat();
     let endless = [b"PROXY TCP4 ".to_vec(), vec![b'1'; 600]].concat();
     let silent = Vec::new();
@@ -115,6 +116,7 @@ fn f09_a_proxy_that_says_nothing_sensible_is_hung_up_on_without_a_word() {
     // Nobody had to wait for that.
     assert!(enter(&server, 3, FULL).is_some());
     drop(clients);
+    Admin::of(&server).wait_for_turned_away("bad-proxy-header", 4);
     assert_eq!(server.stop().0, Some(0));
     let log = server.stderr.all().join("\n");
     assert!(log.contains(r#"reason="bad-proxy-header" count=4"#), "{log}");

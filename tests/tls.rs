@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use common::admin::{ADMIN, Admin};
 use common::program::{Ended, Program};
 use common::proxy::{Faults, GOOD, Proxy};
 use common::tls::{TlsServer, cert_file};
@@ -343,13 +344,14 @@ fn it_does_not_matter_where_a_network_cuts_a_record() {
 
 #[test]
 fn who_speaks_plainly_to_the_port_for_tls_is_told_so() {
-    let tls = TlsServer::start(1, &[]);
+    let tls = TlsServer::start(1, &ADMIN);
     for said in ["hello\n", "GET / HTTP/1.1\r\nHost: here\r\n\r\n"] {
         let mut client = Client::connect_to(tls.addr);
         client.send_bytes(said.as_bytes());
         client.expect(NO_TLS);
         client.closed();
     }
+    Admin::of(&tls.server).wait_for_turned_away("no-tls", 2);
     assert_eq!(tls.server.stop().0, Some(0));
     let log = tls.server.stderr.all().join("\n");
     assert!(log.contains(r#"reason="no-tls" count=2"#), "{log}");

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
-use common::admin::Admin;
+use common::admin::{ADMIN, Admin};
 use common::program::Program;
 use common::server::{Setup, hubbub};
 use common::tls::{cert_file, pair, trusting};
@@ -250,8 +250,9 @@ const ORIGINS: [Option<&str>; 9] = [
 
 #[test]
 fn f18_pages_from_elsewhere_may_not_chat() {
-    let (server, door) = web::start(2, &[]);
+    let (server, door) = web::start(2, &ADMIN);
     assert_eq!(judge(door, &ORIGINS), [101, 101, 101, 403, 403, 403, 403, 403, 403]);
+    Admin::of(&server).wait_for_turned_away("bad-origin", 6);
     assert_eq!(server.stop().0, Some(0));
     let log = server.stderr.all().join("\n");
     assert!(log.contains(r#"reason="bad-origin" count=6"#), "{log}");

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Server};
+use super::{PATIENCE, Server, eventually};
 
 /// Arguments that give a server an operator's port.
 pub const ADMIN: [&str; 2] = ["--admin", "127.0.0.1:0"];
@@ -109,6 +109,16 @@ impl Admin {
             (series.to_owned(), value.parse().expect("a number"))
         });
         Metrics(series.collect())
+    }
+
+    /// Waits until so many have been turned away for this reason. A client that has heard it and
+    /// been hung up on may still not have been counted.
+    pub fn wait_for_turned_away(self, reason: &str, count: u32) {
+        let label = format!("reason=\"{reason}\"");
+        eventually(&format!("{count} turned away: {reason}"), || {
+            let away = self.metrics().sum_with("hubbub_connections_turned_away_total", &label);
+            away == f64::from(count)
+        });
     }
 }
 
