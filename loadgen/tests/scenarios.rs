@@ -26,7 +26,9 @@ fn small(name: &str) -> Scenario {
     let full = Scenario::built_in(name).expect("it is built in");
     Scenario {
         connections: full.connections.min(60),
-        rooms: full.rooms.min(6),
+        // So many that hardly ever all of them are at home on one shard, where nobody would find a
+        // seat in a room of another.
+        rooms: full.rooms.min(24),
         rate: full.rate.min(200.0),
         churn_per_second: full.churn_per_second.min(30.0),
         warm_up_seconds: full.warm_up_seconds.min(0.2),
