@@ -18,7 +18,7 @@ pub struct CoreCounters {
     /// Sessions opened.
     pub opened: u64,
     /// Sessions ended, by [`CloseReason::index`].
-    pub closed: [u64; CloseReason::ALL.len()],
+    pub closed: [u64; CloseReason::OF_SESSIONS],
     /// Messages said by sessions of this shard.
     pub said: u64,
     /// Events handed to sockets, once for each member.

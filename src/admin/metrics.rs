@@ -63,9 +63,8 @@ fn encode_shards(
     let name = "hubbub_connections_closed";
     let mut closed = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (shard, snapshot) in shards {
-        for reason in CloseReason::ALL {
+        for (reason, count) in CloseReason::ALL.into_iter().zip(snapshot.core.closed) {
             let labels = [("shard", shard.to_string()), ("reason", reason.label().to_owned())];
-            let count = snapshot.core.closed[reason.index()];
             ConstCounter::new(count).encode(closed.encode_family(&labels)?)?;
         }
     }

@@ -26,7 +26,8 @@ pub(super) fn render(facts: &Facts, recent: &Recent) -> String {
     tiles(&mut html, facts, &now, recent);
     shards(&mut html, facts, &now, recent);
     html.push_str("<div class=\"pair\">");
-    let gone = |reason: CloseReason| now.iter().map(|it| it.core.closed[reason.index()]).sum();
+    let gone =
+        |reason: CloseReason| now.iter().filter_map(|it| it.core.closed.get(reason.index())).sum();
     reasons(&mut html, "Clients gone", "Nobody has left yet.", gone);
     let away = |reason| facts.board.turned_away(reason);
     reasons(&mut html, "Turned away", "Nobody was turned away.", away);

@@ -84,6 +84,10 @@ impl CloseReason {
         Self::BadOrigin,
     ];
 
+    /// How many of them end sessions: those that come first. The others keep a connection from
+    /// having one.
+    pub const OF_SESSIONS: usize = Self::Drain as usize + 1;
+
     /// The place of this reason in a table with one entry per reason.
     #[must_use]
     pub fn index(self) -> usize {
