@@ -11,6 +11,7 @@ use hubbub::mesh::{Mail, Parcel, mesh};
 use hubbub::metrics::Snapshot;
 use hubbub::model::{Command, Event, Limits, Name, ShardId, ShardMsg, Slot, Stamp};
 use hubbub::proto::Wire;
+use hubbub::proto::web::Frames;
 
 use crate::chat::{Chat, NullSink};
 use crate::counted;
@@ -22,6 +23,7 @@ pub(crate) type Case = (&'static str, fn() -> u64);
 pub(crate) const CASES: &[Case] = &[
     ("decode", || decode(PLAIN)),
     ("decode-utf8", || decode(ACCENTED)),
+    ("decode-frame", decode_frame),
     ("say", say),
     ("say-kept", say_kept),
     ("say-afar", say_afar),
@@ -68,6 +70,31 @@ fn decode(line: &str) -> u64 {
             for _ in 0..BATCH {
                 let end = decoder.admit(black_box(&mut buffer), arrived.clone());
                 let command = decoder.next(&buffer[..end], &mut 0, &limits, &mut clean);
+                assert!(matches!(black_box(command), Some(Command::Say(_))), "a message");
+            }
+        });
+    }
+    ROUNDS * BATCH
+}
+
+/// A client's message in a frame of a WebSocket to a command.
+fn decode_frame() -> u64 {
+    const MASK: [u8; 4] = [0x5a, 0x96, 0x3c, 0xe1];
+    let limits = Limits::default();
+    let masked = SAID.bytes().zip(MASK.into_iter().cycle()).map(|(byte, key)| byte ^ key);
+    let head = [0x81, 0x80 | SAID.len() as u8].into_iter().chain(MASK);
+    let sent: Vec<u8> = head.chain(masked).collect();
+    let mut kept = Vec::with_capacity(sent.len() + 1);
+    let (mut frames, mut clean) = (Frames::new(false), String::new());
+    let mut decoder = Wire::WebLine.decoder();
+    for _ in 0..ROUNDS {
+        counted(|| {
+            for _ in 0..BATCH {
+                kept.clear();
+                kept.extend_from_slice(black_box(&sent));
+                kept.push(0);
+                let end = frames.admit(&mut kept, 0..sent.len());
+                let command = decoder.next(&kept[..end], &mut 0, &limits, &mut clean);
                 assert!(matches!(black_box(command), Some(Command::Say(_))), "a message");
             }
         });

@@ -100,7 +100,7 @@ impl Core {
         self.sessions[slot].membership(room).map(|m| m.room)
     }
 
-    #[inline]
+    #[inline(always)]
     fn say(&mut self, slot: Slot, index: RoomIndex, text: &str) {
         self.counters.said += 1;
         let author = &self.sessions[slot].name;

@@ -112,7 +112,8 @@ impl Feed {
         spares: &mut Spares,
         limits: &Limits,
         room: &Name,
-        (stamp, event): (Stamp, &Event<'_>),
+        stamp: Stamp,
+        event: &Event<'_>,
     ) {
         let (wire, shares) = (self.wire, Shares::of_feed(limits));
         self.log.append(spares, &shares, |bytes| wire.render_event(room, stamp, event, bytes));
@@ -274,7 +275,7 @@ mod tests {
         [(); 2].map(|()| {
             let mut events = 0;
             while !feed.is_pressed(limits) && events < 100 {
-                feed.append(&mut spares, limits, &room, (Stamp::default(), event));
+                feed.append(&mut spares, limits, &room, Stamp::default(), event);
                 events += 1;
             }
             feed.flush(usize::MAX, &mut Everything, &mut troubles);
@@ -300,7 +301,7 @@ mod tests {
         let mut feed = Feed::new(Wire::Line);
         let ahead = feed.add(0, true);
         feed.add(1, false);
-        feed.append(&mut spares, &limits, &room, (Stamp::default(), &Event::Joined(&room)));
+        feed.append(&mut spares, &limits, &room, Stamp::default(), &Event::Joined(&room));
         feed.member_mut(ahead).cursor = feed.head();
         feed.release(ahead);
         feed.settle(&mut spares);
@@ -318,7 +319,7 @@ mod tests {
         let mut feed = Feed::new(Wire::Line);
         feed.add(0, false);
         feed.add(1, false);
-        feed.append(&mut spares, &limits, &room, (Stamp::default(), &Event::Joined(&room)));
+        feed.append(&mut spares, &limits, &room, Stamp::default(), &Event::Joined(&room));
         let mut is_served = || {
             let was = feed.is_served();
             feed.flush(1, &mut Everything, &mut troubles);
@@ -360,7 +361,7 @@ mod tests {
         let mut feed = Feed::new(Wire::Line);
         feed.add(0, true);
         for _ in 0..1_000 {
-            feed.append(&mut spares, &limits, &room, (Stamp::default(), &Event::Joined(&room)));
+            feed.append(&mut spares, &limits, &room, Stamp::default(), &Event::Joined(&room));
         }
         feed.settle(&mut spares);
         let held = spares.held_bytes();

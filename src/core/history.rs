@@ -40,6 +40,8 @@ impl History {
         }
     }
 
+    // Never inlined for the sake of rooms that remember nothing.
+    #[inline(never)]
     fn remember(
         &mut self,
         spares: &mut Spares,

@@ -21,7 +21,7 @@ impl Core {
     ) {
         let index = self.rooms.find_or_add(name);
         if announced {
-            self.rooms.append(index, &self.limits, (stamp, &Event::Joined(&who)));
+            self.rooms.append(index, &self.limits, stamp, &Event::Joined(&who));
         }
         let room = &mut self.rooms[index];
         debug_assert!(
@@ -67,7 +67,7 @@ impl Core {
         if let Some(room) = self.rooms.get_mut(index).filter(|room| room.key == *key) {
             room.seq = stamp.seq;
             if announced {
-                self.rooms.append(index, &self.limits, (stamp, &Event::Left(who)));
+                self.rooms.append(index, &self.limits, stamp, &Event::Left(who));
             }
         }
         if let Some(slot) = slot {
@@ -105,7 +105,7 @@ impl Core {
             "events of a room come in order, none missing"
         );
         room.seq = stamp.seq;
-        self.rooms.append(index, &self.limits, (stamp, &event.as_event()));
+        self.rooms.append(index, &self.limits, stamp, &event.as_event());
     }
 
     /// Takes the session in `slot` out of the feed of the room at `index`.

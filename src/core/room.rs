@@ -192,13 +192,13 @@ impl Rooms {
 
     /// Appends `event` to every feed of `room`, to be flushed at the end of the turn.
     #[inline]
-    pub fn append(&mut self, index: RoomIndex, limits: &Limits, event: (Stamp, &Event<'_>)) {
+    pub fn append(&mut self, index: RoomIndex, limits: &Limits, stamp: Stamp, event: &Event<'_>) {
         let room = &mut self.table[index as usize];
         if room.feeds.is_empty() {
             return;
         }
         for feed in &mut room.feeds {
-            feed.append(&mut self.spares, limits, &room.name, event);
+            feed.append(&mut self.spares, limits, &room.name, stamp, event);
             if feed.is_pressed(limits) && !std::mem::replace(&mut room.pressed, true) {
                 self.pressed += 1;
             }
@@ -344,7 +344,7 @@ mod tests {
         let mut spared_by = |batch: &[RoomIndex]| {
             let before = rooms.spared_writes();
             rooms.begin_batch();
-            batch.iter().for_each(|&room| rooms.append(room, &limits, (Stamp::default(), &EVENT)));
+            batch.iter().for_each(|&room| rooms.append(room, &limits, Stamp::default(), &EVENT));
             rooms.spared_writes() - before
         };
         assert_eq!(spared_by(&[den, den]), 0, "it would have been written together anyhow");

@@ -18,7 +18,7 @@ use crate::net::readiness::ReadinessSet;
 use crate::net::visitors::Visitors;
 use crate::proto::web::End;
 use crate::proto::{Decoder, Wire};
-use crate::socket::{Brought, READ_ROOM, Scratch, Socket};
+use crate::socket::{Brought, Framed, READ_ROOM, Scratch, Socket};
 
 /// Readiness events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -273,18 +273,13 @@ impl Connections {
     pub fn decode(&mut self, slot: Slot, input: &mut Range<usize>) -> Option<Command<'_>> {
         let connection = self.table[slot as usize].as_mut().expect("a connection that is read");
         let Connection { socket, decoder, .. } = connection;
-        let bytes = &self.buffer[..input.end];
-        let Socket::Framed(framed) = socket else {
-            return decoder.next(bytes, &mut input.start, &self.limits, &mut self.clean);
-        };
-        if framed.frames().has_control() {
-            return framed.control().map(|payload| payload.map_or(Command::Pong, Command::Ping));
+        let (bytes, at) = (&self.buffer[..input.end], &mut input.start);
+        match socket {
+            Socket::Framed(framed) => {
+                next_of_frames(framed, decoder, (bytes, at), &self.limits, &mut self.clean)
+            }
+            _ => decoder.next(bytes, at, &self.limits, &mut self.clean),
         }
-        let next = decoder.next(bytes, &mut input.start, &self.limits, &mut self.clean);
-        next.or_else(|| match framed.frames().end()? {
-            End::Asked(code) => Some(Command::Close(code)),
-            End::Failed(code) => Some(Command::BadFrame(code)),
-        })
     }
 
     /// Keeps `input`, a part of the buffer, until the connection in `slot` is read again. Unless
@@ -404,4 +399,22 @@ impl Connections {
 /// Bytes of the buffer: one more than can arrive, see [`Decoder::admit`], after an unfinished line.
 fn buffer_bytes(limits: &Limits) -> usize {
     Decoder::unfinished_bytes_max(limits).max(READ_ROOM) + READ_ROOM + 2
+}
+
+/// As [`Decoder::next`]; besides texts there are frames that are none, and the end of all.
+#[inline(never)]
+fn next_of_frames<'a>(
+    framed: &'a mut Framed,
+    decoder: &mut Decoder,
+    (input, at): (&'a [u8], &mut usize),
+    limits: &Limits,
+    clean: &'a mut String,
+) -> Option<Command<'a>> {
+    if framed.frames().has_control() {
+        return framed.control().map(|payload| payload.map_or(Command::Pong, Command::Ping));
+    }
+    decoder.next(input, at, limits, clean).or_else(|| match framed.frames().end()? {
+        End::Asked(code) => Some(Command::Close(code)),
+        End::Failed(code) => Some(Command::BadFrame(code)),
+    })
 }

@@ -137,8 +137,9 @@ impl Decoder {
     /// that means nothing; nothing if what is left is no complete one. Texts are borrowed from
     /// `input`, or from `clean` when something had to be taken out.
     // Where the next one starts is not part of what is returned because that would have every
-    // command copied on its way to the core.
-    #[inline]
+    // command copied on its way to the core. Inlined always, and what is in frames never, because
+    // compilers would rather call what has several callers, and every line would pay for that.
+    #[inline(always)]
     pub fn next<'a>(
         &mut self,
         input: &'a [u8],
@@ -148,27 +149,7 @@ impl Decoder {
     ) -> Option<Command<'a>> {
         match self {
             Self::Line(decoder) => decoder.next(input, at, limits, clean),
-            _ => self.next_of_text(input, at, limits, clean),
-        }
-    }
-
-    /// As [`Decoder::next`], of texts that have been taken out of frames.
-    // Not inlined for the sake of lines, on whose way it would be.
-    #[inline(never)]
-    fn next_of_text<'a>(
-        &mut self,
-        input: &'a [u8],
-        at: &mut usize,
-        limits: &Limits,
-        clean: &'a mut String,
-    ) -> Option<Command<'a>> {
-        match self {
-            Self::Line(decoder) => decoder.next(input, at, limits, clean),
-            Self::WebLine(decoder) => match decoder.next(input, at, limits, clean) {
-                // Frames that say they are text have to be.
-                Some(Command::NotUtf8 { .. }) => Some(Command::NotUtf8 { last_strike: true }),
-                next => next,
-            },
+            Self::WebLine(decoder) => web::next_of_lines(decoder, input, at, limits, clean),
             Self::WebJson(decoder) => decoder.next(input, at, limits, clean),
         }
     }

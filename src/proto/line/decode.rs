@@ -48,7 +48,8 @@ impl Decoder {
         self.telnet.filter(buffer, arrived)
     }
 
-    #[inline]
+    // See [`crate::proto::Decoder::next`].
+    #[inline(always)]
     pub(in crate::proto) fn next<'a>(
         &mut self,
         input: &'a [u8],
@@ -81,7 +82,7 @@ impl Decoder {
     }
 
     /// What to do about `rest`, which starts at `at` and ends inside a line.
-    #[inline]
+    #[inline(always)]
     fn unfinished<'a>(
         &mut self,
         rest: &[u8],
@@ -101,7 +102,7 @@ impl Decoder {
         interrupted.then_some(Command::Quit)
     }
 
-    #[inline]
+    #[inline(always)]
     fn line<'a>(&mut self, line: &'a [u8], limits: &Limits, clean: &mut String) -> Line<'a> {
         if line.len() > line_bytes_max(limits) {
             return Line::Refused(Command::TooLong);
@@ -126,7 +127,7 @@ fn is_blank(text: &str) -> bool {
     text.trim_start().is_empty()
 }
 
-#[inline]
+#[inline(always)]
 fn parse<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
     if text.starts_with('/') {
         return parse_command(text);

@@ -24,7 +24,8 @@ fn line(out: &mut Vec<u8>, parts: &[&str]) {
     out.push(b'\n');
 }
 
-#[inline]
+// See [`crate::proto::Decoder::next`].
+#[inline(always)]
 pub(in crate::proto) fn event(event: &Event<'_>, out: &mut Vec<u8>) {
     match event {
         Event::Said { author, text } => line(out, &[author.as_str(), ": ", text]),

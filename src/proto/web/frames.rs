@@ -15,7 +15,8 @@ const FRAGMENTS_MAX: u8 = 64;
 /// Bytes of a frame that is no part of a message.
 const CONTROL_BYTES_MAX: usize = 125;
 /// Bytes before the payload: two, the long form of the length, the mask.
-const HEADER_BYTES_MAX: usize = 2 + 8 + 4;
+const HEADER_BYTES_MAX: usize = 2 + 8 + MASK_BYTES;
+const MASK_BYTES: usize = 4;
 /// Payloads up to so many bytes have their length in the second byte of the header.
 const SHORT_MAX: usize = 125;
 
@@ -134,23 +135,18 @@ impl Frames {
     /// The end of what is left: at most one more than `arrived.end`, for which there must be room.
     pub fn admit(&mut self, buffer: &mut [u8], arrived: Range<usize>) -> usize {
         let (mut read, mut write) = (arrived.start, arrived.start);
-        while self.end.is_none() {
+        loop {
             // There is room for it behind the next header's first byte, or at the very end.
             if self.owes_end && (write < read || read == arrived.end) {
                 self.owes_end = false;
                 buffer[write] = b'\n';
                 write += 1;
             }
-            if read == arrived.end {
+            if self.end.is_some() || read == arrived.end {
                 break;
             }
             if self.left == 0 {
-                self.header[usize::from(self.header_len)] = buffer[read];
-                self.header_len += 1;
-                read += 1;
-                if let Err(code) = self.begin() {
-                    self.fail(code);
-                }
+                read += self.read_header(&buffer[read..arrived.end]);
                 continue;
             }
             let count = (arrived.end - read).min(self.left as usize);
@@ -174,6 +170,18 @@ impl Frames {
         write
     }
 
+    /// Takes what there is of the header off the start of `bytes`; how many that are.
+    fn read_header(&mut self, bytes: &[u8]) -> usize {
+        let have = usize::from(self.header_len);
+        let count = bytes.len().min(header_bytes(&self.header[..have]) - have);
+        self.header[have..have + count].copy_from_slice(&bytes[..count]);
+        self.header_len += count as u8;
+        if let Err(code) = self.begin() {
+            self.fail(code);
+        }
+        count
+    }
+
     /// Looks at the header, and begins a frame if it is whole.
     fn begin(&mut self) -> Result<(), u16> {
         let header = &self.header[..usize::from(self.header_len)];
@@ -181,14 +189,10 @@ impl Frames {
         if first & RESERVED != 0 || second & MASKED == 0 {
             return Err(code::PROTOCOL);
         }
-        let length_bytes = match second & LENGTH {
-            LENGTH_IN_2 => 2,
-            LENGTH_IN_8 => 8,
-            _ => 0,
-        };
-        if more.len() < length_bytes + 4 {
+        if header.len() < header_bytes(header) {
             return Ok(());
         }
+        let length_bytes = more.len() - MASK_BYTES;
         let (length, mask) = more.split_at(length_bytes);
         let mask = u32::from_le_bytes(mask.try_into().expect("four bytes"));
         let bytes = match *length {
@@ -306,12 +310,25 @@ fn close_code(payload: &[u8]) -> Result<u16, u16> {
     }
 }
 
+/// How many bytes the header has that begins like this; as many as are needed to tell.
+fn header_bytes(header: &[u8]) -> usize {
+    let [_, second, ..] = header else { return 2 };
+    let length_bytes = match second & LENGTH {
+        LENGTH_IN_2 => 2,
+        LENGTH_IN_8 => 8,
+        _ => 0,
+    };
+    2 + length_bytes + MASK_BYTES
+}
+
 /// Undoes the mask of what follows what was unmasked before.
 fn unmask(bytes: &mut [u8], mask: &mut u32) {
-    let key = mask.to_le_bytes();
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte ^= key[at % 4];
+    let twice = u64::from(*mask) << 32 | u64::from(*mask);
+    let (eights, rest) = bytes.as_chunks_mut();
+    for eight in eights {
+        *eight = (u64::from_le_bytes(*eight) ^ twice).to_le_bytes();
     }
+    rest.iter_mut().zip(twice.to_le_bytes()).for_each(|(byte, key)| *byte ^= key);
     *mask = mask.rotate_right(8 * (bytes.len() % 4) as u32);
 }
 
