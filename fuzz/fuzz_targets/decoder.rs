@@ -1,6 +1,7 @@
 //! What a client may send, in chunks of any sizes.
 #![no_main]
 
+use fuzz::{chunks, sizes_and_bytes};
 use hubbub::model::{Command, Limits, Name};
 use hubbub::proto::{Decoder, Wire};
 use libfuzzer_sys::fuzz_target;
@@ -10,22 +11,11 @@ const MESSAGE_CHARS_MAX: usize = 20;
 
 fuzz_target!(|input: &[u8]| {
     let limits = Limits { message_chars_max: MESSAGE_CHARS_MAX, ..Limits::default() };
-    let end = input.iter().position(|&byte| byte == b'\n').map_or(input.len(), |at| at + 1);
-    let (sizes, sent) = input.split_at(end);
+    let (sizes, sent) = sizes_and_bytes(input);
     let whole = commands([sent].into_iter(), &limits);
     assert_eq!(whole, commands(sent.chunks(1), &limits), "byte by byte");
     assert_eq!(whole, commands(chunks(sent, sizes), &limits), "cut");
 });
-
-/// `sent` in chunks of these sizes, over and over.
-fn chunks<'a>(mut sent: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let sizes = sizes.iter().chain([&b'\n']).map(|&byte| usize::from(byte) + 1).cycle();
-    sizes.map_while(move |size| {
-        let chunk;
-        (chunk, sent) = sent.split_at(size.min(sent.len()));
-        (!chunk.is_empty()).then_some(chunk)
-    })
-}
 
 /// The commands of a client who sends these chunks and then closes its side, up to the one that
 /// ends the session, handled as the server does it.

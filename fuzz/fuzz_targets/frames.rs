@@ -1,6 +1,7 @@
 //! What a browser may send, or whoever takes its place: frames, and requests in them.
 #![no_main]
 
+use fuzz::{chunks, sizes_and_bytes};
 use hubbub::model::{Command, Limits};
 use hubbub::proto::Wire;
 use hubbub::proto::web::{Control, Frames};
@@ -10,24 +11,13 @@ use libfuzzer_sys::fuzz_target;
 const MESSAGE_CHARS_MAX: usize = 20;
 
 fuzz_target!(|input: &[u8]| {
-    let end = input.iter().position(|&byte| byte == b'\n').map_or(input.len(), |at| at + 1);
-    let (sizes, sent) = input.split_at(end);
+    let (sizes, sent) = sizes_and_bytes(input);
     for wire in [Wire::WebLine, Wire::WebJson] {
         let whole = Heard::of(wire, [sent].into_iter());
         assert_eq!(whole, Heard::of(wire, sent.chunks(1)), "byte by byte");
         assert_eq!(whole, Heard::of(wire, chunks(sent, sizes)), "cut");
     }
 });
-
-/// `sent` in chunks of these sizes, over and over.
-fn chunks<'a>(mut sent: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let sizes = sizes.iter().chain([&b'\n']).map(|&byte| usize::from(byte) + 1).cycle();
-    sizes.map_while(move |size| {
-        let chunk;
-        (chunk, sent) = sent.split_at(size.min(sent.len()));
-        (!chunk.is_empty()).then_some(chunk)
-    })
-}
 
 /// All that came of what somebody sent.
 #[derive(Debug, PartialEq)]
