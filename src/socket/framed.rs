@@ -62,3 +62,20 @@ impl Framed {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle WebSocket may cost beside what an idle connection without frames does, with all
+    /// that there is of it elsewhere: its entry in the queue of those to be asked for a sign of
+    /// life, which may have just grown to twice what is in it.
+    const BYTES_MAX: usize = 256;
+    const ELSEWHERE_BYTES: usize = 2 * 24;
+
+    #[test]
+    fn an_idle_websocket_costs_little_more_than_a_line() {
+        let bytes = size_of::<Framed>() + ELSEWHERE_BYTES;
+        assert!(bytes <= BYTES_MAX, "{bytes} bytes");
+    }
+}

@@ -60,6 +60,14 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         settings: &["rate=10000"],
     },
     Workload {
+        name: "500x2-open",
+        title: "500 × 2, 10 000 messages/s",
+        kind: Kind::Open,
+        connections: [1_000; 2],
+        members: 2,
+        settings: &["rate=10000"],
+    },
+    Workload {
         name: "idle",
         title: "nobody speaks, 10 to a room",
         kind: Kind::Idle,

@@ -80,6 +80,16 @@ fn controls_may_stand_between_the_parts_of_a_message() {
     assert_eq!(it.controls, [Control::Ping(b"x"[..].into()), Control::Pong]);
 }
 
+#[test]
+fn what_has_been_taken_leaves_nothing_behind() {
+    let mut frames = Frames::new(false);
+    let mut sent = [sent(0x89, b"x"), sent(0x81, b"hi"), vec![0]].concat();
+    let arrived = 0..sent.len() - 1;
+    assert_eq!(frames.admit(&mut sent, arrived), 3);
+    assert_eq!(frames.control(), Some(Control::Ping(b"x"[..].into())));
+    assert_eq!((frames.control.capacity(), frames.controls.capacity()), (0, 0));
+}
+
 /// Why `frames` end a connection; nothing behind them means anything.
 fn end(frames: &[Vec<u8>]) -> Option<End> {
     let it = all(&[frames, &[sent(0x81, b"never"), sent(0x89, b"never")]].concat());
@@ -122,6 +132,12 @@ fn what_clients_must_not_send_ends_the_connection() {
     let most = [&[sent(0x01, &[b'x'; 64 << 10])][..], &vec![sent(0, b""); 62], &[sent(0x80, b"")]]
         .concat();
     assert_eq!(end(&most), None);
+}
+
+#[test]
+fn a_message_is_whole_whatever_comes_behind_it() {
+    let it = all(&[sent(0x81, b"hello"), vec![0xc1, MASKED]]);
+    assert_eq!((it.texts.as_str(), it.end), ("hello\n", Some(End::Failed(code::PROTOCOL))));
 }
 
 #[test]
