@@ -249,7 +249,7 @@ mod tests {
         }
         Report {
             runs,
-            workloads: vec![&WORKLOADS[0], &WORKLOADS[7]],
+            workloads: [WORKLOADS.first(), WORKLOADS.last()].into_iter().flatten().collect(),
             servers: PEERS[..2].iter().map(|peer| Told { peer, version: "1".into() }).collect(),
             loads: vec!["loadgen fanout".into()],
             about: vec![("commit", "abc1234".into())],
