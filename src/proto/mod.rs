@@ -42,8 +42,9 @@ impl Wire {
     #[must_use]
     pub fn decoder(self) -> Decoder {
         match self {
-            Self::Line => Decoder::Line(line::Decoder::default()),
-            Self::WebLine => Decoder::WebLine(line::Decoder::default()),
+            Self::Line => Decoder::Line(line::Decoder::new(line::STRIKES_MAX)),
+            // Frames that say they are text have to be.
+            Self::WebLine => Decoder::WebLine(line::Decoder::new(1)),
             Self::WebJson => Decoder::WebJson(web::RequestDecoder::default()),
         }
     }
@@ -137,8 +138,8 @@ impl Decoder {
     /// that means nothing; nothing if what is left is no complete one. Texts are borrowed from
     /// `input`, or from `clean` when something had to be taken out.
     // Where the next one starts is not part of what is returned because that would have every
-    // command copied on its way to the core. Inlined always, and what is in frames never, because
-    // compilers would rather call what has several callers, and every line would pay for that.
+    // command copied on its way to the core. Inlined always, because compilers would rather call
+    // what has several callers, and every line would pay for that.
     #[inline(always)]
     pub fn next<'a>(
         &mut self,
@@ -148,8 +149,7 @@ impl Decoder {
         clean: &'a mut String,
     ) -> Option<Command<'a>> {
         match self {
-            Self::Line(decoder) => decoder.next(input, at, limits, clean),
-            Self::WebLine(decoder) => web::next_of_lines(decoder, input, at, limits, clean),
+            Self::Line(decoder) | Self::WebLine(decoder) => decoder.next(input, at, limits, clean),
             Self::WebJson(decoder) => decoder.next(input, at, limits, clean),
         }
     }

@@ -12,7 +12,7 @@ const END_OF_TEXT: u8 = 3;
 const END_OF_TRANSMISSION: u8 = 4;
 
 /// Lines in a row that are no UTF-8 before the session ends.
-const STRIKES_MAX: u8 = 3;
+pub(in crate::proto) const STRIKES_MAX: u8 = 3;
 
 /// Room in a line for more than the text: a command's word, a carriage return, characters that are
 /// taken out.
@@ -25,13 +25,15 @@ pub(in crate::proto) fn line_bytes_max(limits: &Limits) -> usize {
 }
 
 /// See [`crate::proto::Decoder`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     telnet: Telnet,
     /// The line that is arriving is over the limit, and the client has been told.
     discarding: bool,
     /// Lines in a row, up to here, that were no UTF-8.
     strikes: u8,
+    /// The last of so many ends the session.
+    strikes_max: u8,
 }
 
 /// What a whole line turned out to be.
@@ -44,6 +46,11 @@ enum Line<'a> {
 }
 
 impl Decoder {
+    /// For a client whose session ends with so many lines in a row that are no UTF-8.
+    pub(in crate::proto) fn new(strikes_max: u8) -> Self {
+        Self { telnet: Telnet::default(), discarding: false, strikes: 0, strikes_max }
+    }
+
     pub(in crate::proto) fn admit(&mut self, buffer: &mut [u8], arrived: Range<usize>) -> usize {
         self.telnet.filter(buffer, arrived)
     }
@@ -110,7 +117,7 @@ impl Decoder {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Ok(text) = std::str::from_utf8(line) else {
             self.strikes += 1;
-            let last_strike = self.strikes >= STRIKES_MAX;
+            let last_strike = self.strikes >= self.strikes_max;
             return Line::Refused(Command::NotUtf8 { last_strike });
         };
         self.strikes = 0;
@@ -161,7 +168,7 @@ mod tests {
 
     /// Decodes `chunks` as they would arrive, keeping what is unfinished; the commands, printed.
     fn decoded(chunks: &[&[u8]]) -> Vec<String> {
-        let (mut decoder, limits) = (Decoder::default(), Limits::default());
+        let (mut decoder, limits) = (Decoder::new(STRIKES_MAX), Limits::default());
         let (mut buffer, mut clean, mut commands) = (vec![], String::new(), vec![]);
         for chunk in chunks {
             let new = buffer.len();

@@ -5,6 +5,5 @@ mod decode;
 mod render;
 mod telnet;
 
-pub(super) use decode::Decoder;
-pub(super) use decode::line_bytes_max;
+pub(super) use decode::{Decoder, STRIKES_MAX, line_bytes_max};
 pub(super) use render::{event, reply};

@@ -173,18 +173,29 @@ impl Frames {
     /// Takes what there is of the header off the start of `bytes`; how many that are.
     fn read_header(&mut self, bytes: &[u8]) -> usize {
         let have = usize::from(self.header_len);
+        if have == 0 && bytes.len() >= HEADER_BYTES_MAX {
+            // As nearly always: all of it is there, however long it is.
+            let count = header_bytes(bytes);
+            self.begin(&bytes[..count]);
+            return count;
+        }
         let count = bytes.len().min(header_bytes(&self.header[..have]) - have);
         self.header[have..have + count].copy_from_slice(&bytes[..count]);
         self.header_len += count as u8;
-        if let Err(code) = self.begin() {
-            self.fail(code);
-        }
+        let header = self.header;
+        self.begin(&header[..have + count]);
         count
     }
 
     /// Looks at the header, and begins a frame if it is whole.
-    fn begin(&mut self) -> Result<(), u16> {
-        let header = &self.header[..usize::from(self.header_len)];
+    fn begin(&mut self, header: &[u8]) {
+        if let Err(code) = self.begin_or_not(header) {
+            self.fail(code);
+        }
+    }
+
+    #[inline(always)]
+    fn begin_or_not(&mut self, header: &[u8]) -> Result<(), u16> {
         let [first, second, more @ ..] = header else { return Ok(()) };
         if first & RESERVED != 0 || second & MASKED == 0 {
             return Err(code::PROTOCOL);
@@ -242,14 +253,18 @@ impl Frames {
     }
 
     /// The frame has arrived to its end.
+    #[inline]
     fn finish(&mut self) {
-        if !self.is_control() {
-            if self.fin {
-                self.fragments = 0;
-                self.owes_end = true;
-            }
-            return;
+        if self.is_control() {
+            self.finish_control();
+        } else if self.fin {
+            self.fragments = 0;
+            self.owes_end = true;
         }
+    }
+
+    #[cold]
+    fn finish_control(&mut self) {
         let payload = std::mem::take(&mut self.control);
         match self.opcode {
             opcode::PING => self.controls.push_back(Control::Ping(payload.into())),
@@ -323,12 +338,14 @@ fn header_bytes(header: &[u8]) -> usize {
 
 /// Undoes the mask of what follows what was unmasked before.
 fn unmask(bytes: &mut [u8], mask: &mut u32) {
-    let twice = u64::from(*mask) << 32 | u64::from(*mask);
-    let (eights, rest) = bytes.as_chunks_mut();
-    for eight in eights {
-        *eight = (u64::from_le_bytes(*eight) ^ twice).to_le_bytes();
+    let key = mask.to_le_bytes();
+    // In chunks that processors take at once.
+    let keys: [u8; 16] = std::array::from_fn(|at| key[at % 4]);
+    let (chunks, rest) = bytes.as_chunks_mut::<16>();
+    for chunk in chunks {
+        chunk.iter_mut().zip(keys).for_each(|(byte, key)| *byte ^= key);
     }
-    rest.iter_mut().zip(twice.to_le_bytes()).for_each(|(byte, key)| *byte ^= key);
+    rest.iter_mut().zip(keys).for_each(|(byte, key)| *byte ^= key);
     *mask = mask.rotate_right(8 * (bytes.len() % 4) as u32);
 }
 

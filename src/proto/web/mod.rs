@@ -10,7 +10,6 @@ use crate::model::{CloseReason, Ending, Reply};
 pub use frames::{Control, End, Frames, code};
 pub(super) use json::event as json_event;
 pub(super) use lines::event as line_event;
-pub(super) use lines::next as next_of_lines;
 pub(super) use request::{Decoder as RequestDecoder, request_bytes_max};
 
 /// Appends a reply, in lines.
