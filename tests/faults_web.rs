@@ -61,6 +61,23 @@ fn f03_whatever_is_done_to_the_door_does_not_reach_the_chat() {
 }
 
 #[test]
+fn f03_who_hammers_on_the_door_gets_half_a_core_at_most() {
+    const HAMMERS: usize = 4;
+    const TIME: Duration = Duration::from_secs(1);
+    /// What the kernel and the runtime do for it is not counted as work, and comes on top.
+    const SHARE_MAX: f64 = 0.7;
+    let _alone = alone();
+    let (server, door) = web::start(2, &[]);
+    let (before, started) = (vitals::cpu_time(server.pid()), Instant::now());
+    thread::scope(|scope| {
+        (0..HAMMERS).for_each(|_| drop(scope.spawn(|| door.hammer("/", TIME))));
+    });
+    let spent = vitals::cpu_time(server.pid()) - before;
+    let share = spent.as_secs_f64() / started.elapsed().as_secs_f64();
+    assert!(share < SHARE_MAX, "{share:.2} cores");
+}
+
+#[test]
 fn f03_a_request_has_so_many_bytes_and_headers() {
     let (_server, door) = web::start(1, &[]);
     let ask = |headers: &str| {

@@ -131,6 +131,7 @@ mod tests {
     fn newcomers_are_told_the_last_and_miss_nothing() {
         let history = history(3, &[2, 3, 5, 8]);
         assert_eq!(told(&history, 0, 0), (false, vec![3, 5, 8]));
+        assert_eq!(told(&self::history(1, &[2, 3]), 0, 0), (false, vec![3]));
     }
 
     #[test]
