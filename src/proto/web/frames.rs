@@ -173,8 +173,9 @@ impl Frames {
     /// Takes what there is of the header off the start of `bytes`; how many that are.
     fn read_header(&mut self, bytes: &[u8]) -> usize {
         let have = usize::from(self.header_len);
-        if have == 0 && bytes.len() >= HEADER_BYTES_MAX {
-            // As nearly always: all of it is there, however long it is.
+        // As nearly always, all of it is there, however long it is. But an end that is owed has to
+        // be written before a frame that is empty ends another message.
+        if have == 0 && bytes.len() >= HEADER_BYTES_MAX && !self.owes_end {
             let count = header_bytes(bytes);
             self.begin(&bytes[..count]);
             return count;

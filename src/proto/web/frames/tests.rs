@@ -141,6 +141,14 @@ fn a_message_is_whole_whatever_comes_behind_it() {
 }
 
 #[test]
+fn an_empty_message_behind_one_that_began_before_is_not_lost() {
+    let (first, rest) = (sent(0x81, b"hi"), [sent(0x81, b""), sent(0x81, b"later on")].concat());
+    let (header, payload) = first.split_at(6);
+    let it = got(false, [header, &[payload, &rest].concat()]);
+    assert_eq!(it.texts, "hi\n\nlater on\n");
+}
+
+#[test]
 fn whoever_goes_may_say_why() {
     let close = |payload: &[u8]| end(&[sent(0x88, payload)]);
     assert_eq!(close(b""), Some(End::Asked(code::NORMAL)));
