@@ -90,9 +90,20 @@ impl<T: Send + 'static> Places<T> {
         self.tasks.len()
     }
 
-    /// Whether there are places for newcomers, or some that can be had.
+    /// Whether there are places for newcomers, or some that can be had: for as many as are accepted
+    /// together.
     pub fn has_room(&mut self) -> bool {
-        !self.is_full() || self.overdue().is_some()
+        if !self.is_full() {
+            return true;
+        }
+        // Those that came together last may have been more than there are places. If they did not
+        // go, the next would find the spare ones taken.
+        while self.taken.len() > self.max
+            && let Some(place) = self.overdue()
+        {
+            drop(self.taken.remove(place));
+        }
+        self.overdue().is_some()
     }
 
     fn is_full(&mut self) -> bool {
@@ -216,4 +227,30 @@ impl Turns {
 
 fn millis(since: Instant) -> u64 {
     since.elapsed().as_millis() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    /// Fewer than there are spare places, as those that are accepted together.
+    const BATCH: usize = 32;
+    const MAX: u32 = 10;
+
+    #[tokio::test]
+    async fn whoever_is_accepted_because_there_is_room_gets_a_place() {
+        let mut places = Places::<()>::new(MAX, Turn::default());
+        places.started = Instant::now().checked_sub(2 * ANSWER_WAIT_MAX).expect("it is up longer");
+        let mut refused = 0;
+        // Each time, one more of those who wait has waited too long.
+        for overdue in 0..100 {
+            if places.has_room() {
+                refused += (0..BATCH).filter(|_| !places.begin(|_| pending(), ())).count();
+            }
+            places.taken[overdue % MAX as usize].waits_since.store(0, Ordering::Relaxed);
+        }
+        assert_eq!(refused, 0);
+    }
 }
