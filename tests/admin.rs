@@ -177,7 +177,7 @@ fn whoever_is_turned_away_is_counted_by_the_reason() {
     let _first = Client::greeted(&server);
     Client::connect(&server).expect("Server is full, please try again later");
     let away = "hubbub_connections_turned_away_total";
-    comes_to(admin, away, r#"reason="full""#, |it| it == 1.0);
+    admin.wait_for_turned_away("full", 1);
     assert_eq!(admin.metrics().sum(away), 1.0);
     assert_eq!(admin.metrics().sum("hubbub_connections_max"), 1.0);
 }
