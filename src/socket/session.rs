@@ -103,11 +103,14 @@ impl Session {
         // What is behind an end, or a failure, means nothing.
         let rest = if self.state == State::Open { &incoming[start..] } else { &[] };
         self.partial = rest.to_vec();
-        if self.state == State::Failed
-            && let Ok(ConnectionState::EncodeTlsData(alert)) =
-                self.tls.process_tls_records(&mut incoming[start..]).state
-        {
-            encode(alert, answers);
+        if self.state == State::Failed {
+            // What it had begun to say, and the alert behind that.
+            while self.tls.wants_write()
+                && let Ok(ConnectionState::EncodeTlsData(data)) =
+                    self.tls.process_tls_records(&mut incoming[start..]).state
+            {
+                encode(data, answers);
+            }
         }
     }
 
