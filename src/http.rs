@@ -118,7 +118,8 @@ impl Visits {
         let (desk, allowed) = (self.desk.clone(), Arc::clone(&self.allowed));
         let work = |turns| async move {
             match enter(stream, config, &turns).await {
-                Ok(socket) => visited(visit(socket, &allowed, desk, &turns).await),
+                Ok(Some(socket)) => visited(visit(socket, &allowed, desk, &turns).await),
+                Ok(None) => visited(Ok(None)),
                 Err(reason) => visited(Err(reason)),
             }
         };
@@ -144,7 +145,9 @@ impl Visits {
         let desk = self.desk.clone();
         let work = |turns: Turns| async move {
             let socket = enter(stream, config, &turns).await;
-            if let Some(mut channel) = socket.ok().and_then(|it| Channel::new(it, desk).ok()) {
+            if let Some(mut channel) =
+                socket.ok().flatten().and_then(|it| Channel::new(it, desk).ok())
+            {
                 leave(&mut channel, &answer, &turns).await;
             }
         };
@@ -168,15 +171,15 @@ impl Visits {
     }
 }
 
-/// Has a client in, within TLS if there is a `config` for it.
+/// Has a client in, within TLS if there is a `config` for it; nothing if it goes without a word.
 async fn enter(
     stream: TcpStream,
     config: Option<Arc<ServerConfig>>,
     turns: &Turns,
-) -> Result<Socket, CloseReason> {
+) -> Result<Option<Socket>, CloseReason> {
     match config {
         Some(config) => secure(stream, config, turns, &answer("400 Bad Request", NO_TLS)).await,
-        None => Ok(Socket::Plain(stream)),
+        None => Ok(Some(Socket::Plain(stream))),
     }
 }
 

@@ -15,8 +15,10 @@ pub use turns::TurnTimes;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
 #[repr(C)]
 pub struct CoreCounters {
-    /// Sessions opened.
+    /// Sessions opened, probes not counted.
     pub opened: u64,
+    /// Connections that ended without a line, before they had entered the lobby.
+    pub probes: u64,
     /// Sessions ended, by [`CloseReason::index`].
     pub closed: [u64; CloseReason::OF_SESSIONS],
     /// Messages said by sessions of this shard.

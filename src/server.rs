@@ -26,7 +26,7 @@ use crate::model::{CloseReason, Moment, Origin, ShardId};
 use crate::net::{Acceptor, Admission, Certificates, Handshakes, Loads, Proxies, Turn};
 use crate::notify::Notify;
 use crate::reload::Reload;
-use crate::shard::{Parts, Shard};
+use crate::shard::{Parts, Ports, Shard};
 use crate::signals::{Asked, Signals};
 use crate::watchdog::Watchdog;
 pub use doors::{Addresses, AdminPort, Doors, explain_listen_error};
@@ -88,7 +88,9 @@ pub fn run(
 ) -> io::Result<End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
-    let server = Server::start(config, doors.certificates.take())?;
+    let Addresses { tls, http, https, .. } = doors.addresses()?;
+    let ports = Ports { tls, http, https };
+    let server = Server::start(config, doors.certificates.take(), ports)?;
     let signals = Signals::listen()?;
     if let Some(AdminPort { listener, lost }) = doors.admin.take() {
         admin::start(listener, server.facts(lost))?;
@@ -110,7 +112,11 @@ pub fn cores_of_shards(config: &Config) -> Vec<Option<CoreId>> {
 }
 
 impl Server {
-    fn start(config: &Config, certificates: Option<Certificates>) -> io::Result<Self> {
+    fn start(
+        config: &Config,
+        certificates: Option<Certificates>,
+        ports: Ports,
+    ) -> io::Result<Self> {
         let (mailboxes, addresses) = mesh(config.shards);
         let loads = Loads::new(config.shards, config.admission.addresses_max);
         let watchdog = Watchdog::new(Arc::clone(&addresses));
@@ -129,19 +135,11 @@ impl Server {
                 loads: loads.clone(),
                 pulse: watchdog.pulse(id),
                 sheet: board.sheet(id),
+                ports,
                 origin,
                 started,
             };
-            let say_farewell = say_farewell.clone();
-            thread::Builder::new().name(format!("shard-{id}")).spawn(move || {
-                let snapshot = catch_unwind(AssertUnwindSafe(|| run_shard(parts, core)));
-                let snapshot = snapshot.unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-                if let Err(error) = &snapshot {
-                    error!(shard = %id, %error, "a shard died");
-                }
-                // Nobody listens any more when the server has been cut short.
-                let _ = say_farewell.send((id, snapshot.ok()));
-            })?;
+            spawn_shard(parts, core, say_farewell.clone())?;
         }
         Ok(Self {
             addresses,
@@ -288,6 +286,25 @@ impl Server {
         info!("stopped");
         Ok(End::Stopped)
     }
+}
+
+/// Starts the thread of a shard, which says farewell when it ends.
+fn spawn_shard(
+    parts: Parts,
+    core: Option<CoreId>,
+    say_farewell: mpsc::UnboundedSender<Farewell>,
+) -> io::Result<()> {
+    let id = parts.id;
+    thread::Builder::new().name(format!("shard-{id}")).spawn(move || {
+        let snapshot = catch_unwind(AssertUnwindSafe(|| run_shard(parts, core)));
+        let snapshot = snapshot.unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+        if let Err(error) = &snapshot {
+            error!(shard = %id, %error, "a shard died");
+        }
+        // The receiver is gone when the server has been cut short.
+        let _ = say_farewell.send((id, snapshot.ok()));
+    })?;
+    Ok(())
 }
 
 /// The body of a shard's thread.

@@ -5,11 +5,13 @@ mod account;
 mod coalescing;
 #[cfg(feature = "fault-injection")]
 mod faults;
+mod opening;
 mod post;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::watchdog::Pulse;
 use account::Account;
 pub use account::is_short;
 use coalescing::Coalescing;
+pub use opening::Ports;
 pub use post::post;
 
 /// Messages and new connections handled before clients get a turn.
@@ -63,6 +66,7 @@ pub struct Shard {
     mesh_counters: MeshCounters,
     pulse: Pulse,
     sheet: Sheet,
+    ports: Ports,
     turn_times: TurnTimes,
     turns: u64,
     pauses: u64,
@@ -87,6 +91,8 @@ pub struct Parts {
     pub pulse: Pulse,
     /// Where it puts up its counters.
     pub sheet: Sheet,
+    /// Where else the server is reached.
+    pub ports: Ports,
     /// The same for all shards.
     pub origin: Origin,
     /// When time began; the same for all shards.
@@ -108,6 +114,7 @@ impl Shard {
             loads,
             pulse,
             sheet,
+            ports,
             origin,
             started,
         } = parts;
@@ -129,6 +136,7 @@ impl Shard {
             mesh_counters: MeshCounters::default(),
             pulse,
             sheet,
+            ports,
             turn_times: TurnTimes::default(),
             turns: 0,
             pauses: 0,
@@ -295,19 +303,9 @@ impl Shard {
             return;
         };
         self.core.begin_batch();
-        let exhausted = loop {
-            if self.core.is_pressed() || !self.core.may_read(slot) {
-                break false;
-            }
-            let Some(command) = self.connections.decode(slot, &mut input) else { break true };
-            #[cfg(feature = "fault-injection")]
-            faults::obey(&command);
-            let costly = command.is_costly();
-            self.core.handle_command(slot, command, now);
-            if costly {
-                break false;
-            }
-        };
+        let is_held_back = self.connections.awaits_first_line(slot)
+            && !self.look_at_first_line(slot, &mut input, now);
+        let exhausted = is_held_back || self.handle_commands(slot, &mut input, now);
         let noise = (self.connections.counters.bytes_read - read_before) / BYTES_PER_MESSAGE;
         if noise > 0 {
             self.core.handle_noise(slot, noise as u32, now);
@@ -316,6 +314,24 @@ impl Shard {
             self.core.handle_end_of_input(slot, now);
         } else if self.core.may_read(slot) {
             self.connections.make_ready(slot);
+        }
+    }
+
+    /// Has the core handle the commands in `input`, as far as it will; whether that is all of them.
+    #[inline(always)]
+    fn handle_commands(&mut self, slot: Slot, input: &mut Range<usize>, now: Moment) -> bool {
+        loop {
+            if self.core.is_pressed() || !self.core.may_read(slot) {
+                return false;
+            }
+            let Some(command) = self.connections.decode(slot, input) else { return true };
+            #[cfg(feature = "fault-injection")]
+            faults::obey(&command);
+            let costly = command.is_costly();
+            self.core.handle_command(slot, command, now);
+            if costly {
+                return false;
+            }
         }
     }
 
@@ -348,8 +364,11 @@ impl Shard {
         });
     }
 
-    /// Closes the connections of sessions that have ended.
+    /// Tells of sessions that have begun, and closes the connections of those that have ended.
     fn close_ended(&mut self, now: Moment) {
+        while let Some(slot) = self.core.poll_registered() {
+            self.connections.announce(slot);
+        }
         while let Some((slot, reason)) = self.core.poll_closed() {
             self.connections.close(slot, reason, now);
         }

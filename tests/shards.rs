@@ -205,6 +205,7 @@ struct Shard {
 impl Shard {
     fn open(&mut self, asks: &[Command<'static>]) {
         let slot = self.core.handle_open(Wire::Line, true, NOW);
+        self.core.handle_first_line(slot, NOW);
         let asks = Vec::from(asks).into_iter();
         let client = Client { asks, said: vec![], seen: vec![], waiting: false };
         self.clients.0.insert(slot, client);

@@ -57,7 +57,11 @@ impl Chat {
 
     /// A new session on this shard.
     pub(crate) fn open(&mut self, shard: ShardId) -> Slot {
-        self.cores[shard.index()].handle_open(Wire::Line, true, self.now)
+        let core = &mut self.cores[shard.index()];
+        let slot = core.handle_open(Wire::Line, true, self.now);
+        core.handle_first_line(slot, self.now);
+        while core.poll_registered().is_some() {}
+        slot
     }
 
     /// The shard's share of the chat.

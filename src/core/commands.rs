@@ -249,7 +249,11 @@ impl Core {
             self.founders.remove(&id);
         }
         let session = self.sessions.remove(slot);
-        self.counters.closed[reason.index()] += 1;
+        if session.registering {
+            self.counters.probes += 1;
+        } else {
+            self.counters.closed[reason.index()] += 1;
+        }
         if self.drain.has_begun() && reason == CloseReason::Drain {
             return;
         }

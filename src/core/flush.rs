@@ -314,7 +314,7 @@ mod tests {
     fn core(members: usize, limits: Limits) -> Core {
         let mut core = Core::new(ShardId(0), 1, limits, Origin::default());
         for _ in 0..members {
-            core.handle_open(Wire::Line, true, NOW);
+            core.open_in_lobby(Wire::Line, NOW);
         }
         flush_all(&mut core);
         core

@@ -214,7 +214,7 @@ mod tests {
     fn core() -> (Core, Slot) {
         let limits = Limits { announce_max: 0, ..Limits::default() };
         let mut core = Core::new(ShardId(0), 1, limits, Origin::default());
-        let slot = core.handle_open(Wire::Line, true, Moment(0));
+        let slot = core.open_in_lobby(Wire::Line, Moment(0));
         (core, slot)
     }
 
@@ -228,10 +228,10 @@ mod tests {
     fn the_first_of_a_sum_decides_when_it_is_told() {
         let (mut core, _) = core();
         assert_eq!(core.next_deadline(), Some(Moment(1_000)));
-        core.handle_open(Wire::Line, true, Moment(400));
+        core.open_in_lobby(Wire::Line, Moment(400));
         core.handle_tick(Moment(1_000));
         assert_eq!((told(&core), core.next_deadline()), (1, None), "both are told");
-        core.handle_open(Wire::Line, true, Moment(1_300));
+        core.open_in_lobby(Wire::Line, Moment(1_300));
         assert_eq!(core.next_deadline(), Some(Moment(2_300)));
     }
 

@@ -204,7 +204,7 @@ mod tests {
         let limits = Limits { outbox_bytes_max: 1_000, ..Limits::default() };
         let mut core = Core::new(ShardId(0), 1, limits, Origin::default());
         for _ in [TALKER, SLOTH] {
-            core.handle_open(Wire::Line, true, NOW);
+            core.open_in_lobby(Wire::Line, NOW);
         }
         let mut sockets = Sockets { reads: true, ..Sockets::default() };
         flush_all(&mut core, &mut sockets);

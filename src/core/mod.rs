@@ -17,6 +17,7 @@ mod home;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod journal;
 pub mod laggards;
+mod lobby;
 pub mod log;
 mod member;
 mod memory;
@@ -40,6 +41,7 @@ use crate::core::guests::Guests;
 use crate::core::heartbeats::Heartbeats;
 use crate::core::home::Epochs;
 use crate::core::laggards::Laggards;
+use crate::core::lobby::LobbyQueue;
 use crate::core::names::Names;
 use crate::core::room::Rooms;
 use crate::core::session::{Gate, Request, Sessions};
@@ -54,8 +56,6 @@ use crate::proto::Wire;
 /// Messages that the next parcel to a shard has room for from the start, at most: as many as the
 /// last one had, so that it need not grow, and few enough to be kept by shards that have no more.
 const PARCEL_ROOM_MAX: usize = 64;
-/// The room everyone starts in.
-const LOBBY: &str = "main";
 
 /// One shard's share of the chat: its sessions, its rooms, its part of the directory of names.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ pub struct Core {
     /// See [`Origin::unix_ms`].
     unix_ms: u64,
     lobby: Name,
+    lobby_queue: LobbyQueue,
     sessions: Sessions,
     rooms: Rooms,
     names: Names,
@@ -85,6 +86,8 @@ pub struct Core {
     closed: VecDeque<(Slot, CloseReason)>,
     /// Sessions whose input was refused and is welcome again.
     resumed: VecDeque<Slot>,
+    /// Sessions that have entered the lobby of late, for whoever tells the operator.
+    registered: VecDeque<Slot>,
     /// What a flush met, kept between flushes for its memory.
     troubles: Vec<Trouble>,
     /// The last question asked of other shards.
@@ -121,7 +124,8 @@ impl Core {
             shards,
             limits,
             unix_ms: origin.unix_ms,
-            lobby: Name::new(LOBBY).expect("the lobby has a valid name"),
+            lobby: lobby::name(),
+            lobby_queue: LobbyQueue::default(),
             sessions: Sessions::new(shard),
             rooms: Rooms::new(shards),
             names: Names::default(),
@@ -142,6 +146,7 @@ impl Core {
             },
             closed: VecDeque::new(),
             resumed: VecDeque::new(),
+            registered: VecDeque::new(),
             troubles: vec![],
             last_req: ReqId(0),
             counters: CoreCounters::default(),
@@ -154,21 +159,22 @@ impl Core {
         self.rooms.time = self.unix_ms + now.0;
     }
 
-    /// A connection that speaks `wire` has been placed here: gives it a session with a name, on its
-    /// way to the lobby if its client does not ask for a room. Who is `exempt` has all allowances
-    /// without end.
+    /// A connection that speaks `wire` has been placed here: gives it a session with a name. If its
+    /// client does not ask for a room, it enters the lobby before long, see
+    /// [`Core::handle_first_line`]. Who is `exempt` has all allowances without end.
     pub fn handle_open(&mut self, wire: Wire, exempt: bool, now: Moment) -> Slot {
         let name = self.guests.draw(|key| self.names.is_taken(key));
         let slot = self.sessions.open(wire, name.clone(), exempt, now);
         self.names.claim(name.key(), self.sessions.id(slot));
-        self.counters.opened += 1;
         let lobby = self.lobby.clone();
         let message_chars_max = self.limits.message_chars_max;
         self.reply(slot, &Reply::Welcome { name: &name, lobby: &lobby, message_chars_max });
         self.watch_silence(slot, now);
         self.watch_presence(slot, now);
         if wire.starts_in_lobby() {
-            self.enter(slot, lobby, now);
+            self.await_first_line(slot, now);
+        } else {
+            self.counters.opened += 1;
         }
         slot
     }
@@ -248,6 +254,7 @@ impl Core {
                 Timer::Rest(session) => self.rest_deadline(session, now),
                 Timer::Idle(session) => self.idle_deadline(session, now),
                 Timer::Heartbeats => self.ask_presence(now),
+                Timer::Lobby => self.lobby_deadline(now),
                 Timer::SeeOff => self.see_off(now),
             }
         }

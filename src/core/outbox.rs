@@ -135,6 +135,12 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing of the first entry has been written, as nothing of a new outbox has.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.entries.front().is_none_or(|first| first.written == 0)
+    }
+
     /// Bytes still to be written.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -63,6 +63,9 @@ pub struct Session {
     pub held: bool,
     /// It is on the list of sessions to serve apart from their feeds.
     pub queued: bool,
+    /// It waits for its first line, or a moment, to enter the lobby: until then it is in no room
+    /// and not counted.
+    pub registering: bool,
     /// Input was refused, to be read when that is possible again.
     pub waiting: bool,
     /// A timer for its gathering is set.
@@ -139,6 +142,7 @@ impl Sessions {
             blocked: false,
             held: false,
             queued: false,
+            registering: false,
             waiting: false,
             timed: false,
             exempt,
@@ -235,6 +239,13 @@ impl Sessions {
         self.owed_bytes += outbox.bytes() - before;
         self.hold(rooms, slot);
         self.enqueue(slot);
+    }
+
+    /// Takes back what the session in `slot` has been told, if none of it has been written yet.
+    pub fn withdraw_greeting(&mut self, slot: Slot) {
+        let before = self.owed(slot);
+        self.table[slot as usize].outbox.take_if(|outbox| outbox.is_untouched());
+        self.recount(slot, before);
     }
 
     /// Puts the session in `slot` on the list of those to be served apart, unless it is there or

@@ -21,6 +21,8 @@ pub enum Timer {
     Idle(SessionId),
     /// Those clients' who are to be asked whether they are there.
     Heartbeats,
+    /// Those sessions' that are to enter the lobby though they have sent no line.
+    Lobby,
     /// The next farewells', while the server goes down.
     SeeOff,
 }

@@ -38,6 +38,11 @@ pub const METRICS: &[Metric] = &[
     }),
     gauge("hubbub_mailbox_depth", "Parcels that wait to be handled.", |it| it.stock.mail),
     counter("hubbub_connections_opened", "Clients that were let in.", |it| it.core.opened),
+    counter(
+        "hubbub_probes",
+        "Connections to a port for lines that closed within 250 ms without having sent a line.",
+        |it| it.core.probes,
+    ),
     counter("hubbub_messages_received", "Messages said by clients.", |it| it.core.said),
     counter(
         "hubbub_messages_delivered",

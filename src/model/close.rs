@@ -24,6 +24,12 @@ pub enum CloseReason {
     /// It held much memory when the server was short of it; or the connection was turned away for
     /// that reason.
     Memory,
+    /// It came to a port for lines, and sent an HTTP request.
+    HttpOnLinePort,
+    /// It came to a port for plain lines, and began a TLS handshake.
+    TlsOnPlainPort,
+    /// It came to a port for lines with a PROXY header, from an address that is no proxy's.
+    UnannouncedProxyHeader,
     /// The server goes down.
     Drain,
     /// The server had as many clients as it may have: the connection was turned away.
@@ -62,7 +68,7 @@ impl From<CloseReason> for Ending {
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
@@ -73,6 +79,9 @@ impl CloseReason {
         Self::Idle,
         Self::Slow,
         Self::Memory,
+        Self::HttpOnLinePort,
+        Self::TlsOnPlainPort,
+        Self::UnannouncedProxyHeader,
         Self::Drain,
         Self::Full,
         Self::AddressFull,
@@ -106,6 +115,9 @@ impl CloseReason {
                 | Self::Idle
                 | Self::Slow
                 | Self::Memory
+                | Self::HttpOnLinePort
+                | Self::TlsOnPlainPort
+                | Self::UnannouncedProxyHeader
         )
     }
 
@@ -123,6 +135,9 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Memory => "memory",
+            Self::HttpOnLinePort => "http-on-line-port",
+            Self::TlsOnPlainPort => "tls-on-plain-port",
+            Self::UnannouncedProxyHeader => "unannounced-proxy-header",
             Self::Drain => "drain",
             Self::Full => "full",
             Self::AddressFull => "address-full",

@@ -1,6 +1,6 @@
 //! What one session alone is told.
 
-use super::{CloseReason, Ending, Name, Past, RoomSize};
+use super::{CloseReason, Ending, Foreign, Name, Past, RoomSize, Signposts};
 
 /// Why a room that does not exist is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,4 +113,6 @@ pub enum Reply<'a> {
     /// The server turns this connection away, for one of the reasons that [`CloseReason`] has for
     /// that.
     TurnedAway(CloseReason),
+    /// The client speaks another protocol than its port: where to go instead.
+    Foreign(Foreign, &'a Signposts),
 }

@@ -27,8 +27,15 @@ pub struct CertificateFiles {
 #[derive(Debug)]
 pub struct Certificates {
     tickets: Arc<dyn ProducesTickets>,
-    config: Arc<ServerConfig>,
+    lines: Arc<ServerConfig>,
+    http: Arc<ServerConfig>,
 }
+
+/// What a client may name that asks by ALPN (RFC 7301) for a protocol on the port for lines: one
+/// that names others only, as browsers do, is refused by an alert. Most name none.
+const ALPN_LINES: &[u8] = b"hubbub";
+/// The same on the port for browsers.
+const ALPN_HTTP: &[u8] = b"http/1.1";
 
 impl Certificates {
     /// Those in `files`.
@@ -37,8 +44,8 @@ impl Certificates {
     /// A sentence for the operator when they are missing, unreadable or do not fit each other.
     pub fn load(files: &CertificateFiles) -> Result<Self, String> {
         let tickets = Ticketer::new().map_err(|e| format!("no randomness for TLS tickets: {e}"))?;
-        let config = read(files, &tickets)?;
-        Ok(Self { tickets, config })
+        let [lines, http] = read(files, &tickets)?;
+        Ok(Self { tickets, lines, http })
     }
 
     /// Uses what is in `files` now, from the next handshake on. If that is no good, what was in use
@@ -47,21 +54,27 @@ impl Certificates {
     /// # Errors
     /// As [`Certificates::load`].
     pub fn reload(&mut self, files: &CertificateFiles) -> Result<(), String> {
-        self.config = read(files, &self.tickets)?;
+        [self.lines, self.http] = read(files, &self.tickets)?;
         Ok(())
     }
 
-    /// For a handshake that begins now.
+    /// For a handshake that begins now on the port for lines.
     #[must_use]
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+    pub fn for_lines(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.lines)
+    }
+
+    /// For one on the port for browsers.
+    #[must_use]
+    pub fn for_http(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.http)
     }
 }
 
 fn read(
     files: &CertificateFiles,
     tickets: &Arc<dyn ProducesTickets>,
-) -> Result<Arc<ServerConfig>, String> {
+) -> Result<[Arc<ServerConfig>; 2], String> {
     let (cert, key) = (files.cert.display(), files.key.display());
     let chain = certificates(&files.cert)?;
     let private_key = private_key(&files.key)?;
@@ -78,7 +91,11 @@ fn read(
     })?;
     config.ticketer = Arc::clone(tickets);
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(Arc::new(config))
+    Ok([ALPN_LINES, ALPN_HTTP].map(|protocol| {
+        let mut config = config.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
+    }))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -187,15 +204,15 @@ mod tests {
         let ((cert, key), (new_cert, new_key)) = (pair(), pair());
         folder.write(&cert, &key);
         let mut certificates = Certificates::load(&folder.files()).unwrap();
-        let first = certificates.config();
+        let first = certificates.for_lines();
         for (cert, key) in [(&new_cert, &key), (&String::new(), &new_key), (&cert, &new_cert)] {
             folder.write(cert, key);
             certificates.reload(&folder.files()).unwrap_err();
-            assert!(Arc::ptr_eq(&certificates.config(), &first), "half a pair is in use");
+            assert!(Arc::ptr_eq(&certificates.for_lines(), &first), "half a pair is in use");
         }
         folder.write(&new_cert, &new_key);
         certificates.reload(&folder.files()).unwrap();
-        assert!(!Arc::ptr_eq(&certificates.config(), &first));
-        assert!(Arc::ptr_eq(&certificates.config().ticketer, &first.ticketer), "no resumption");
+        assert!(!Arc::ptr_eq(&certificates.for_lines(), &first));
+        assert!(Arc::ptr_eq(&certificates.for_lines().ticketer, &first.ticketer), "no resumption");
     }
 }

@@ -17,7 +17,7 @@ use crate::net::lingering::Lingering;
 use crate::net::readiness::ReadinessSet;
 use crate::net::visitors::Visitors;
 use crate::proto::web::End;
-use crate::proto::{Decoder, Wire};
+use crate::proto::{Decoder, Opening, Wire};
 use crate::socket::{Brought, Framed, READ_ROOM, Scratch, Socket};
 
 /// Readiness events taken from the kernel at once.
@@ -43,6 +43,10 @@ struct Connection {
     more_in_sight: bool,
     /// The client will send no more.
     ended: bool,
+    /// No line has arrived yet.
+    awaits_first_line: bool,
+    /// The log has been told of it.
+    announced: bool,
     /// Nothing reaches the client any more.
     broken: bool,
     /// The connection is on the list of those to be read.
@@ -135,6 +139,9 @@ impl Connections {
             self.table.resize_with(slot as usize + 1, || None);
         }
         self.visitors.came(slot, ticket, from, socket.stream());
+        if !wire.starts_in_lobby() {
+            self.visitors.announce(slot, ticket, socket.stream());
+        }
         self.scratch.adopt(&mut socket);
         let readable = socket.has_input();
         self.table[slot as usize] = Some(Connection {
@@ -146,6 +153,8 @@ impl Connections {
             readable,
             more_in_sight: false,
             ended: false,
+            awaits_first_line: wire.starts_in_lobby(),
+            announced: !wire.starts_in_lobby(),
             broken: false,
             queued: false,
         });
@@ -268,6 +277,38 @@ impl Connections {
         Received::Input(0..end)
     }
 
+    /// Whether no line has arrived from the client of the connection in `slot`.
+    #[inline]
+    #[must_use]
+    pub fn awaits_first_line(&self, slot: Slot) -> bool {
+        matches!(&self.table[slot as usize], Some(it) if it.awaits_first_line)
+    }
+
+    /// What `input`, a part of the buffer that is the first of the connection in `slot`, begins
+    /// with. After a line, or another protocol, this is not to be asked again.
+    #[cold]
+    pub fn opening(&mut self, slot: Slot, input: Range<usize>) -> Opening {
+        let connection = self.table[slot as usize].as_mut().expect("a connection that is read");
+        let opening = connection.decoder.opening(&self.buffer[input], &self.limits);
+        connection.awaits_first_line = matches!(opening, Opening::Unfinished | Opening::Undecided);
+        opening
+    }
+
+    /// The session of the connection in `slot` counts from now on: tells the log.
+    pub fn announce(&mut self, slot: Slot) {
+        if let Some(Some(connection)) = self.table.get_mut(slot as usize)
+            && !std::mem::replace(&mut connection.announced, true)
+        {
+            self.visitors.announce(slot, connection.ticket, connection.socket.stream());
+        }
+    }
+
+    /// The address and port at which the client of the connection in `slot` reaches us.
+    #[must_use]
+    pub fn local_addr(&self, slot: Slot) -> Option<SocketAddr> {
+        self.table[slot as usize].as_ref()?.socket.stream().local_addr().ok()
+    }
+
     /// Decodes the next command from `input`, a part of the buffer, and moves its start behind it.
     #[inline]
     pub fn decode(&mut self, slot: Slot, input: &mut Range<usize>) -> Option<Command<'_>> {
@@ -304,7 +345,8 @@ impl Connections {
     pub fn close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         let Some(connection) = self.table[slot as usize].take() else { return };
         self.tail_bytes -= connection.tail.len();
-        self.visitors.went(slot, connection.ticket, reason, connection.socket.stream());
+        let Connection { ticket, announced, .. } = connection;
+        self.visitors.went(slot, (ticket, announced), reason, connection.socket.stream());
         let reads_not = matches!(reason, CloseReason::Slow | CloseReason::Memory);
         if reads_not {
             // Or else the kernel would go on offering it what it does not read. It is no matter if

@@ -13,6 +13,7 @@ use tokio::net::TcpStream as TokioStream;
 
 use crate::model::{CloseReason, Ticket};
 use crate::net::places::{Places, Turn, Turns};
+use crate::proto::begins_proxy_header;
 use crate::socket::{READ_ROOM, Session, Socket, Tls};
 
 /// How long a client may take to come to terms.
@@ -33,8 +34,9 @@ pub struct Settled {
     pub from: SocketAddr,
     /// What it is counted under.
     pub ticket: Ticket,
-    /// The connection, or why there is none.
-    pub outcome: Result<Socket, CloseReason>,
+    /// The connection, or why there is none; nothing where the client has closed it without having
+    /// sent a byte, as health checks do.
+    pub outcome: Result<Option<Socket>, CloseReason>,
 }
 
 /// All handshakes under way.
@@ -54,6 +56,8 @@ struct Handshake {
     received: usize,
     /// The first byte that was received.
     first: Option<u8>,
+    /// It began a PROXY header, which its address is not to send.
+    has_proxy_header: bool,
 }
 
 impl Handshakes {
@@ -100,7 +104,8 @@ impl Handshakes {
     }
 }
 
-/// Comes to terms with a client, in time; one that does not speak TLS is told `hint`.
+/// Comes to terms with a client, in time; one that does not speak TLS is told `hint`. Nothing if
+/// the client closes the connection without having sent a byte.
 ///
 /// # Errors
 /// Why it has not.
@@ -109,12 +114,14 @@ pub async fn secure(
     config: Arc<ServerConfig>,
     turns: &Turns,
     hint: &[u8],
-) -> Result<Socket, CloseReason> {
+) -> Result<Option<Socket>, CloseReason> {
     let mut handshake = Handshake::new(stream, config).map_err(|_| CloseReason::BadHandshake)?;
     let end = tokio::time::timeout(HANDSHAKE_WAIT_MAX, handshake.run(turns)).await;
     let is_in_time = end.is_ok();
     match end {
-        Ok(Ok(())) => handshake.into_socket().map_err(|_| CloseReason::BadHandshake),
+        Ok(Ok(())) => handshake.into_socket().map(Some).map_err(|_| CloseReason::BadHandshake),
+        Ok(Err(_)) if handshake.first.is_none() => Ok(None),
+        Ok(Err(_)) if handshake.has_proxy_header => Err(CloseReason::UnannouncedProxyHeader),
         _ if handshake.is_plain(is_in_time) => {
             let _ = tokio::time::timeout(LINGER_MAX, handshake.turn_away(hint)).await;
             Err(CloseReason::NoTls)
@@ -127,13 +134,21 @@ impl Handshake {
     fn new(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let stream = TokioStream::from_std(stream.into())?;
         let session = Session::new(config).map_err(io::Error::other)?;
-        Ok(Self { stream, session, early: vec![], received: 0, first: None })
+        Ok(Self {
+            stream,
+            session,
+            early: vec![],
+            received: 0,
+            first: None,
+            has_proxy_header: false,
+        })
     }
 
     async fn run(&mut self, turns: &Turns) -> io::Result<()> {
         while self.session.is_handshaking() {
             let mut incoming = self.receive().await?;
             if self.first != Some(HANDSHAKE_RECORD) {
+                self.has_proxy_header = begins_proxy_header(&incoming);
                 return Err(ErrorKind::InvalidData.into());
             }
             let (session, early) = (&mut self.session, &mut self.early);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use mio::net::TcpStream;
-use tracing::{Level, enabled, field, info};
+use tracing::{Level, enabled, field, info, warn};
 
 use crate::model::{CloseReason, ShardId, Slot, Ticket};
 
@@ -73,7 +73,7 @@ impl Visitors {
         Self { shard, masked, origins: vec![] }
     }
 
-    /// A client has come to `slot`. Those who are exempt are nobody's concern.
+    /// A connection has come to `slot`; the log does not tell of it before it is announced.
     pub(super) fn came(
         &mut self,
         slot: Slot,
@@ -88,30 +88,53 @@ impl Visitors {
             }
             self.origins[place] = Some(from.into());
         }
+    }
+
+    /// The connection in `slot` is a client's. Of those that are exempt the log tells nothing.
+    pub(super) fn announce(&self, slot: Slot, ticket: Ticket, stream: &TcpStream) {
         if !ticket.is_exempt() {
-            let from = Shown { from, masked: self.masked };
-            info!(shard = %self.shard, slot, %from, "a client has come");
+            let from = self.shown(self.origin(slot), stream);
+            info!(shard = %self.shard, slot, from, "a client has come");
         }
     }
 
-    /// It is about to be closed.
+    fn origin(&self, slot: Slot) -> Option<SocketAddr> {
+        self.origins.get(slot as usize).copied().flatten().map(SocketAddr::from)
+    }
+
+    /// Where a client comes from, as the log may show it.
+    fn shown(
+        &self,
+        origin: Option<SocketAddr>,
+        stream: &TcpStream,
+    ) -> Option<field::DisplayValue<Shown>> {
+        let from = origin.or_else(|| stream.peer_addr().ok())?;
+        Some(field::display(Shown { from, masked: self.masked }))
+    }
+
+    /// It is about to be closed, and has been announced or not.
     pub(super) fn went(
         &mut self,
         slot: Slot,
-        ticket: Ticket,
+        (ticket, announced): (Ticket, bool),
         reason: CloseReason,
         stream: &TcpStream,
     ) {
-        let origin = self.origins.get_mut(slot as usize).and_then(Option::take);
+        let origin = self.origin(slot);
+        if let Some(origin) = self.origins.get_mut(slot as usize) {
+            *origin = None;
+        }
         let is_told = reason.is_notable()
             // When the server stops everybody goes, which is told once.
-            || !ticket.is_exempt() && reason != CloseReason::Drain;
+            || announced && !ticket.is_exempt() && reason != CloseReason::Drain;
         if !is_told || !enabled!(Level::INFO) {
             return;
         }
-        let from = origin.map(SocketAddr::from).or_else(|| stream.peer_addr().ok());
-        let from = from.map(|from| field::display(Shown { from, masked: self.masked }));
+        let from = self.shown(origin, stream);
         let (shard, why) = (self.shard, reason.label());
+        if reason == CloseReason::UnannouncedProxyHeader {
+            warn!(%shard, slot, from, "a PROXY header from an address that is not in --proxies");
+        }
         if reason.is_notable() {
             info!(%shard, slot, from, reason = why, "a client is sent away");
         } else {

@@ -10,6 +10,7 @@ pub mod web;
 
 use std::ops::Range;
 
+pub use line::Opening;
 use memchr::memrchr;
 
 use crate::model::{Command, Event, Limits, Name, Reply, Stamp};
@@ -35,6 +36,12 @@ pub enum Decoder {
     WebLine(line::Decoder),
     /// See [`Wire::WebJson`].
     WebJson(web::RequestDecoder),
+}
+
+/// Whether what a connection has sent first is a PROXY header, of version 1 or 2.
+#[must_use]
+pub fn begins_proxy_header(input: &[u8]) -> bool {
+    line::begins_proxy_header(input)
 }
 
 impl Wire {
@@ -97,6 +104,18 @@ impl Wire {
 }
 
 impl Decoder {
+    /// What `input`, the first that arrived on a connection, begins with. To be asked again with
+    /// more until that is a line, or another protocol.
+    #[must_use]
+    pub fn opening(&self, input: &[u8], limits: &Limits) -> Opening {
+        match self {
+            Self::Line(_) => line::opening(input, limits),
+            // Whatever is in the frames of a WebSocket is no accident.
+            Self::WebLine(_) | Self::WebJson(_) if input.contains(&b'\n') => Opening::Line,
+            Self::WebLine(_) | Self::WebJson(_) => Opening::Unfinished,
+        }
+    }
+
     /// How many bytes a decoder may leave unfinished; also the most a client can make the server
     /// keep.
     #[must_use]

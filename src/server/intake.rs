@@ -81,10 +81,11 @@ impl Server {
 
     /// Begins what a client that has been let in has to settle before it may chat.
     fn ask(&mut self, Arrival { stream, from, port }: Arrival, ticket: Ticket) {
-        let config = self.certificates.as_ref().map(Certificates::config);
-        let has_begun = match (port, config) {
-            (Port::Tls, Some(config)) => self.handshakes.begin(stream, (from, ticket), config),
-            (Port::Https, Some(config)) => self.visits.begin(stream, (from, ticket), Some(config)),
+        let has_begun = match (port, &self.certificates) {
+            (Port::Tls, Some(it)) => self.handshakes.begin(stream, (from, ticket), it.for_lines()),
+            (Port::Https, Some(it)) => {
+                self.visits.begin(stream, (from, ticket), Some(it.for_http()))
+            }
             _ => self.visits.begin(stream, (from, ticket), None),
         };
         if has_begun {
@@ -98,7 +99,8 @@ impl Server {
     pub(super) fn settle(&mut self, Settled { from, ticket, outcome }: Settled) {
         self.loads.waits_no_more(ticket);
         match outcome {
-            Ok(socket) => self.welcome_to_chat(socket, (from, ticket), Wire::Line),
+            Ok(Some(socket)) => self.welcome_to_chat(socket, (from, ticket), Wire::Line),
+            Ok(None) => {}
             Err(reason) => self.count_away(from, reason),
         }
     }
@@ -152,7 +154,7 @@ impl Server {
     fn turn_away(&mut self, Arrival { stream, from, port }: Arrival, reason: CloseReason) {
         let is_its_own_doing =
             matches!(reason, CloseReason::AddressFull | CloseReason::AddressFast);
-        let config = self.certificates.as_ref().map(Certificates::config);
+        let config = self.certificates.as_ref().map(Certificates::for_http);
         let line = turned_away(reason);
         match port {
             Port::Plain => refuse(stream, &line),

@@ -2,8 +2,11 @@
 //! compatibility contract: its texts do not change.
 
 mod decode;
+mod opening;
 mod render;
 mod telnet;
 
 pub(super) use decode::{Decoder, STRIKES_MAX, line_bytes_max};
+pub use opening::Opening;
+pub(super) use opening::{answer, begins_proxy_header, opening};
 pub(super) use render::{event, reply};

@@ -88,6 +88,7 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             }
             line(out, &["Server is shutting down, bye!"]);
         }
+        Reply::Foreign(foreign, signposts) => super::answer(foreign, signposts, out),
         Reply::TurnedAway(reason) => line(out, &[why_turned_away(reason)]),
         // Lines have no words for these.
         Reply::Ping | Reply::Pong(_) | Reply::Closing(_) => {}

@@ -304,6 +304,9 @@ impl World {
             return;
         }
         let asks = &mut self.clients[client].asks;
+        if !asks.is_empty() {
+            it.core.handle_first_line(slot, self.now);
+        }
         for _ in 0..COMMANDS_PER_READ_MAX {
             if it.core.is_pressed() || !it.core.may_read(slot) {
                 break;
@@ -363,6 +366,7 @@ impl World {
 
     fn close_ended(&mut self, shard: usize) {
         let it = &mut self.shards[shard];
+        while it.core.poll_registered().is_some() {}
         while let Some((slot, reason)) = it.core.poll_closed() {
             let client = it.by_slot.remove(&slot).expect("one end for each session");
             self.clients[client].closed = Some(reason);
