@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use core_affinity::CoreId;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -123,7 +124,7 @@ impl Server {
         let board = Board::new(config.shards);
         board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         let (say_farewell, farewells) = mpsc::unbounded_channel();
-        let (origin, started, turn) = (origin(), Instant::now(), Turn::default());
+        let (origin, started, turn) = (origin()?, Instant::now(), Turn::default());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
         for ((id, mailbox), core) in shards {
             let parts = Parts {
@@ -321,8 +322,12 @@ fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
 }
 
 /// Something that is different at every start.
-fn origin() -> Origin {
+fn origin() -> io::Result<Origin> {
     let seed = ahash::RandomState::new().hash_one(std::process::id());
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Origin { seed, unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX) }
+    let mut resume_secret = [0; 32];
+    let drawn = SystemRandom::new().fill(&mut resume_secret);
+    drawn.map_err(|_| io::Error::other("no randomness for resume tokens"))?;
+    let unix_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    Ok(Origin { seed, unix_ms, resume_secret })
 }

@@ -8,99 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::admin::Admin;
 use common::frames::{Frame, Framed, text};
+use common::talk::{PROTOCOL, Talk};
 use common::{Client, Server, people, web};
 use serde_json::{Value, json};
-
-const PROTOCOL: &str = "hubbub.v1.json";
-
-/// A client that speaks JSON.
-struct Talk {
-    framed: Framed,
-    name: String,
-    /// All that was said, by either side.
-    said: Vec<Value>,
-}
-
-impl Talk {
-    /// Somebody who is in no room.
-    fn begin(door: Admin) -> Self {
-        let framed = Framed::open(door, Some(PROTOCOL));
-        let mut talk = Self { framed, name: String::new(), said: vec![] };
-        let welcome = talk.next();
-        assert_eq!(welcome["type"], "welcome");
-        assert_eq!((&welcome["lobby"], &welcome["message_chars"]), (&json!("main"), &json!(400)));
-        talk.name = welcome["name"].as_str().expect("a name").to_owned();
-        talk
-    }
-
-    /// Somebody who is in `main`, and has this name.
-    fn in_main(door: Admin, name: &str) -> Self {
-        let mut talk = Self::begin(door);
-        talk.ask(json!({"type": "name", "name": name}));
-        talk.expect(json!({"type": "named", "name": name}));
-        talk.name = name.to_owned();
-        talk.join("main");
-        talk
-    }
-
-    fn ask(&mut self, request: Value) {
-        self.framed.send(&text(request.to_string()));
-        self.said.push(request);
-    }
-
-    /// Goes into a room; what it was told of its past.
-    fn join(&mut self, room: &str) -> Value {
-        self.ask(json!({"type": "join", "room": room}));
-        self.entered(room)
-    }
-
-    fn entered(&mut self, room: &str) -> Value {
-        let entered = self.skip_to("entered");
-        let history = self.next();
-        assert_eq!((&entered["room"], &history["room"]), (&json!(room), &json!(room)));
-        assert_eq!((&history["type"], &history["epoch"]), (&json!("history"), &entered["epoch"]));
-        history
-    }
-
-    fn say(&mut self, room: &str, text: &str) {
-        self.ask(json!({"type": "say", "room": room, "text": text}));
-    }
-
-    fn next(&mut self) -> Value {
-        loop {
-            match self.framed.read() {
-                Some(Frame::Text(text)) => {
-                    let it: Value = serde_json::from_str(&text).expect("JSON");
-                    self.said.push(it.clone());
-                    return it;
-                }
-                Some(Frame::Ping(_)) => {}
-                other => panic!("nothing is told: {other:?}"),
-            }
-        }
-    }
-
-    fn skip_to(&mut self, kind: &str) -> Value {
-        loop {
-            let it = self.next();
-            if it["type"] == kind {
-                return it;
-            }
-        }
-    }
-
-    fn expect(&mut self, told: Value) {
-        assert_eq!(self.next(), told);
-    }
-
-    fn expect_error(&mut self, request: Value, code: &str) {
-        self.ask(request);
-        let error = self.next();
-        assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!(code)), "{error}");
-    }
-}
 
 /// The texts in a history, oldest first.
 fn texts(history: &Value) -> Vec<&str> {

@@ -37,8 +37,9 @@ impl Sink for NullSink {
 impl Chat {
     /// Without sessions.
     pub(crate) fn new(shards: u16, limits: &Limits) -> Self {
-        let core =
-            |shard| Core::new(shard, shards, limits.clone(), Origin { seed: SEED, unix_ms: 0 });
+        let core = |shard| {
+            Core::new(shard, shards, limits.clone(), Origin { seed: SEED, ..Origin::default() })
+        };
         Self { cores: ShardId::all(shards).map(core).collect(), now: Moment::default() }
     }
 

@@ -45,6 +45,7 @@ impl Core {
             }
             Command::Switch(room) => self.switch(slot, room, now),
             Command::Enter { room, since } => self.enter_another(slot, room, since, now),
+            Command::Resume(request) => self.resume(slot, request, now),
             Command::Leave(room) => match self.room_of(slot, room) {
                 Some(room) => {
                     self.close_gate(slot, Request::Leave);
@@ -245,6 +246,7 @@ impl Core {
             self.remove_member(slot, membership.room);
         }
         self.laggards.forget(id);
+        self.settle_successor(id, now);
         if !self.founders.is_empty() {
             self.founders.remove(&id);
         }
@@ -264,7 +266,7 @@ impl Core {
         self.release_name(id, session.name.key(), now);
     }
 
-    fn release_name(&mut self, session: SessionId, name: Key, now: Moment) {
+    pub(super) fn release_name(&mut self, session: SessionId, name: Key, now: Moment) {
         let home = home_of(&name, self.shards);
         self.send(home, ShardMsg::NameRelease { session, name }, now);
     }
@@ -277,6 +279,9 @@ impl Core {
             }
             return;
         };
+        if granted && self.takes_over_name(slot, &name, now) {
+            return;
+        }
         if granted {
             let old = self.sessions[slot].name.key();
             self.release_name(id, old, now);

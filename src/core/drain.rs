@@ -10,8 +10,10 @@ use crate::model::{CloseReason, Moment, Reply, SessionId, ShardId, ShardMsg};
 
 /// Rounds after which nothing can be on its way any more. The longest chain of messages that one
 /// command sets off is six long: leave a room, its home's answer, enter another, its home's
-/// refusal, enter the lobby, its home's answer to all shards.
-const ROUNDS: u8 = 6;
+/// refusal, enter the lobby, its home's answer to all shards. A session that is to take over waits
+/// for that, and adds four: its place in a room, the room's answer, leaving it again as it is gone,
+/// the room's answer.
+const ROUNDS: u8 = 10;
 /// Clients of the whole server seen off in a second, if there is time for that; and how many are
 /// asked to come back in one. A server lets in as many, unless told otherwise.
 const CLIENTS_PER_SECOND: u64 = 1_000;

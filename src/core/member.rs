@@ -43,7 +43,7 @@ impl Core {
         if let Some(past) = past {
             self.reply(slot, &Reply::Past(&room, &past));
         }
-        self.open_gate(slot, now);
+        self.answered(slot, now);
     }
 
     /// A session of this shard is out of a room: it has got every event before this one, and gets

@@ -24,6 +24,7 @@ mod memory;
 pub mod names;
 pub mod outbox;
 pub mod placement;
+mod resume;
 pub mod room;
 pub mod session;
 pub mod sink;
@@ -43,13 +44,14 @@ use crate::core::home::Epochs;
 use crate::core::laggards::Laggards;
 use crate::core::lobby::LobbyQueue;
 use crate::core::names::Names;
+use crate::core::resume::Successor;
 use crate::core::room::Rooms;
 use crate::core::session::{Gate, Request, Sessions};
 use crate::core::timers::{Timer, Timers};
 use crate::metrics::CoreCounters;
 use crate::model::{
-    CloseReason, Ending, Limits, Moment, Name, Origin, Reply, ReqId, SessionId, ShardId, ShardMsg,
-    SharedEvent, Slot, Spent,
+    CloseReason, Ending, Limits, Moment, Name, Origin, Reply, ReqId, ResumeKey, SessionId, ShardId,
+    ShardMsg, SharedEvent, Slot, Spent,
 };
 use crate::proto::Wire;
 
@@ -79,6 +81,9 @@ pub struct Core {
     epochs: Epochs,
     laggards: Laggards,
     heartbeats: Heartbeats,
+    resume_key: ResumeKey,
+    /// Who is to take over from sessions that wait for something, as soon as they do not.
+    successors: HashMap<SessionId, Successor, RandomState>,
     /// How much of [`Limits::room_allowance`] is spent by those who have made rooms.
     founders: HashMap<SessionId, Spent, RandomState>,
     outgoing: Outgoing,
@@ -137,6 +142,8 @@ impl Core {
             epochs: Epochs::new(shard, origin.seed),
             laggards: Laggards::default(),
             heartbeats: Heartbeats::default(),
+            resume_key: ResumeKey::new(&origin.resume_secret),
+            successors: HashMap::default(),
             founders: HashMap::default(),
             outgoing: Outgoing {
                 shard,
@@ -168,7 +175,13 @@ impl Core {
         self.names.claim(name.key(), self.sessions.id(slot));
         let lobby = self.lobby.clone();
         let message_chars_max = self.limits.message_chars_max;
-        self.reply(slot, &Reply::Welcome { name: &name, lobby: &lobby, message_chars_max });
+        let resume = if wire.may_resume() {
+            self.resume_key.token(self.sessions.id(slot))
+        } else {
+            String::new()
+        };
+        let resume = resume.as_str();
+        self.reply(slot, &Reply::Welcome { name: &name, lobby: &lobby, message_chars_max, resume });
         self.watch_silence(slot, now);
         self.watch_presence(slot, now);
         if wire.starts_in_lobby() {
@@ -197,6 +210,14 @@ impl Core {
             ShardMsg::NameRelease { session, name } => {
                 let released = self.names.release(&name, session);
                 debug_assert!(released, "a name is released once, by its owner");
+            }
+            ShardMsg::NamePass { from, to, name } => self.name_pass(from, to, name, now),
+            ShardMsg::Replace { old, new, known } => self.replace(old, new, known, now),
+            ShardMsg::Replaced { session, name, rooms } => {
+                self.replaced(session, name.as_ref(), &rooms, now);
+            }
+            ShardMsg::RoomReplace { room, old, new, who, since } => {
+                self.room_replace(room, (old, new), who, since, now);
             }
             ShardMsg::RoomEnter { room, session, who, may_found, since } => {
                 self.room_enter(&room, session, who, (may_found, since), now);
@@ -414,6 +435,7 @@ impl Core {
         if self.sessions[slot].metered {
             self.rest(slot, now);
         }
+        self.settle_successor(self.sessions.id(slot), now);
         self.reconsider(slot);
     }
 

@@ -32,6 +32,12 @@ impl Names {
         theirs
     }
 
+    /// Passes the name on if it is that of `from`; whether it was.
+    pub fn pass(&mut self, key: &Key, from: SessionId, to: SessionId) -> bool {
+        let owner = self.0.get_mut(key).filter(|owner| **owner == from);
+        owner.map(|owner| *owner = to).is_some()
+    }
+
     /// Whether somebody has this name.
     #[must_use]
     pub fn is_taken(&self, key: &Key) -> bool {

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::core::gather::Gather;
 use crate::core::outbox::{Outbox, Place};
+use crate::core::resume::Resuming;
 use crate::core::room::{RoomIndex, Rooms};
 use crate::model::{Ending, Limits, Moment, Name, Reply, SessionId, ShardId, Slot, Spent};
 use crate::proto::Wire;
@@ -48,6 +49,8 @@ pub enum Request {
     Leave,
     /// A list that all shards contribute to.
     Gather(Gather),
+    /// Taking over from another session.
+    Resume(Resuming),
 }
 
 /// One user's presence.

@@ -24,6 +24,8 @@ pub enum CloseReason {
     /// It held much memory when the server was short of it; or the connection was turned away for
     /// that reason.
     Memory,
+    /// Another connection of the same client has taken over.
+    Replaced,
     /// It came to a port for lines, and sent an HTTP request.
     HttpOnLinePort,
     /// It came to a port for plain lines, and began a TLS handshake.
@@ -68,7 +70,7 @@ impl From<CloseReason> for Ending {
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
@@ -79,6 +81,7 @@ impl CloseReason {
         Self::Idle,
         Self::Slow,
         Self::Memory,
+        Self::Replaced,
         Self::HttpOnLinePort,
         Self::TlsOnPlainPort,
         Self::UnannouncedProxyHeader,
@@ -135,6 +138,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Memory => "memory",
+            Self::Replaced => "replaced",
             Self::HttpOnLinePort => "http-on-line-port",
             Self::TlsOnPlainPort => "tls-on-plain-port",
             Self::UnannouncedProxyHeader => "unannounced-proxy-header",

@@ -1,6 +1,6 @@
 //! What clients ask for, whatever their protocol.
 
-use super::Since;
+use super::{ResumeRequest, Since};
 
 /// One request of a client, decoded but not yet judged: names in it are still plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Command<'a> {
         /// What the client knows of what was said there.
         since: Since,
     },
+    /// Take over from a session whose connection is lost.
+    Resume(ResumeRequest<'a>),
     /// Leave this room.
     Leave(&'a str),
     /// Say this to the current room.
@@ -76,6 +78,7 @@ impl Command<'_> {
             Self::TooLong | Self::NotUtf8 { .. } | Self::Malformed => 1,
             Self::Ping(_) | Self::Pong => 1,
             Self::Rename(_) | Self::Switch(_) | Self::Enter { .. } | Self::Leave(_) => 5,
+            Self::Resume(_) => 5,
             Self::Rooms | Self::Users | Self::UsersOf(_) => 10,
         }
     }

@@ -43,6 +43,46 @@ pub enum ShardMsg {
         /// The name.
         name: Key,
     },
+    /// To a name's home: it is passed on from one session to another.
+    NamePass {
+        /// Who has it.
+        from: SessionId,
+        /// Who is to have it, and gets a [`ShardMsg::NameVerdict`].
+        to: SessionId,
+        /// The name.
+        name: Name,
+    },
+    /// To the shard of a session: another is to take over from it.
+    Replace {
+        /// The session.
+        old: SessionId,
+        /// The other.
+        new: SessionId,
+        /// What the other's client knows of rooms.
+        known: Box<[(Key, Since)]>,
+    },
+    /// The answer to [`ShardMsg::Replace`].
+    Replaced {
+        /// Who takes over.
+        session: SessionId,
+        /// The name that it gets; nothing if there is no session to take over from.
+        name: Option<Name>,
+        /// The rooms that it is about to be in.
+        rooms: Box<[Name]>,
+    },
+    /// To a room's home: a session is there instead of a member.
+    RoomReplace {
+        /// The room.
+        room: Key,
+        /// The member.
+        old: SessionId,
+        /// Who is there instead.
+        new: SessionId,
+        /// The name of both.
+        who: Name,
+        /// What the new one knows of what was said there.
+        since: Since,
+    },
     /// To a room's home: a session wants to come in.
     RoomEnter {
         /// The room, as the user spelled it.

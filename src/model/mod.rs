@@ -13,6 +13,7 @@ mod moment;
 mod name;
 pub mod past;
 mod reply;
+mod resume;
 
 pub use allowance::{Allowance, Spent};
 pub use close::{CloseReason, Ending};
@@ -26,3 +27,4 @@ pub use moment::{Moment, Origin};
 pub use name::{InvalidName, Key, NAME_CHARS_MAX, NAME_CHARS_MIN, Name};
 pub use past::{Past, Said, Since, Stamp};
 pub use reply::{Refusal, Reply};
+pub use resume::{ResumeKey, ResumeRequest};

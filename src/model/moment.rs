@@ -22,4 +22,6 @@ pub struct Origin {
     /// When it was, in milliseconds since 1970: what clients are told of time is counted from here,
     /// so it does not jump when the machine's clock is set.
     pub unix_ms: u64,
+    /// What resume tokens are made with, which must be random.
+    pub resume_secret: [u8; 32],
 }

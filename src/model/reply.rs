@@ -24,7 +24,20 @@ pub enum Reply<'a> {
         lobby: &'a Name,
         /// Characters that a message may have.
         message_chars_max: usize,
+        /// What proves on another connection that this session was its client's.
+        resume: &'a str,
     },
+    /// The session has taken over from another.
+    Resumed {
+        /// The name that it gets.
+        name: &'a Name,
+        /// The rooms that it is in, or about to be.
+        rooms: &'a [Name],
+    },
+    /// There is no session that it could take over from.
+    ResumeFailed,
+    /// Another session has taken over from this one, which ends.
+    Replaced,
     /// The session has this name now, and nobody else is told.
     YouAre(&'a Name),
     /// The session is in this room now.

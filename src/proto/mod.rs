@@ -76,6 +76,12 @@ impl Wire {
         self == Self::WebJson
     }
 
+    /// Whether a client that has lost its connection can take over from its session.
+    #[must_use]
+    pub fn may_resume(self) -> bool {
+        self == Self::WebJson
+    }
+
     /// Whether whoever comes into a room is told what was said there.
     #[must_use]
     pub fn tells_past(self, limits: &Limits) -> bool {

@@ -14,6 +14,7 @@ pub mod output;
 pub mod program;
 pub mod proxy;
 pub mod server;
+pub mod talk;
 pub mod tls;
 pub mod victims;
 pub mod vitals;

@@ -43,6 +43,11 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(HELP.as_bytes());
             line(out, &["You are ", name.as_str()]);
         }
+        Reply::Resumed { name, .. } => line(out, &["You are back, ", name.as_str()]),
+        Reply::ResumeFailed => {
+            line(out, &["That session is gone: ask for your name, and join your rooms"]);
+        }
+        Reply::Replaced => line(out, &["You go on from another connection, bye!"]),
         Reply::YouAre(name) => line(out, &["You are ", name.as_str()]),
         Reply::Entered { room, .. } => line(out, &["You joined ", room.as_str()]),
         Reply::Past(_, past) => history(past, out),

@@ -29,9 +29,15 @@ pub(in crate::proto) fn event(room: &Name, stamp: Stamp, event: &Event<'_>, out:
 
 pub(super) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     match *reply {
-        Reply::Welcome { name, lobby, message_chars_max } => object(out, "welcome", |it| {
-            it.text("name", name.as_str()).text("lobby", lobby.as_str());
-            it.number("message_chars", message_chars_max as u64);
+        Reply::Welcome { name, lobby, message_chars_max, resume } => {
+            object(out, "welcome", |it| {
+                it.text("name", name.as_str()).text("lobby", lobby.as_str());
+                it.number("message_chars", message_chars_max as u64).text("resume", resume);
+            });
+        }
+        Reply::Resumed { name, rooms } => object(out, "resumed", |it| {
+            it.text("name", name.as_str());
+            it.list("rooms", rooms.iter(), |it, name| it.string(name.as_str()));
         }),
         Reply::YouAre(name) => object(out, "named", |it| {
             it.text("name", name.as_str());
@@ -56,6 +62,7 @@ pub(super) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         }),
         Reply::Farewell { seconds } => bye(reply, "drain", Some(seconds), out),
         Reply::Idle(_) => bye(reply, "idle", None, out),
+        Reply::Replaced => bye(reply, "replaced", None, out),
         Reply::Internal => bye(reply, "internal-error", None, out),
         Reply::TurnedAway(reason) => bye(reply, reason.label(), None, out),
         _ => error(reply, out),
@@ -111,6 +118,7 @@ fn code(reply: &Reply<'_>) -> &'static str {
         Reply::TooManyRooms { .. } => "too-many-rooms",
         Reply::TooLong { .. } => "too-long",
         Reply::NotUtf8 => "not-utf8",
+        Reply::ResumeFailed => "resume-failed",
         Reply::Unknown(_) => "unknown-type",
         _ => "bad-json",
     }
@@ -280,8 +288,15 @@ mod tests {
         ];
         let replies = [
             (
-                Reply::Welcome { name: &amy, lobby: &den, message_chars_max: 400 },
-                r#"{"type":"welcome","name":"amy","lobby":"den","message_chars":400}"#,
+                Reply::Welcome { name: &amy, lobby: &den, message_chars_max: 400, resume: "0f" },
+                concat!(
+                    r#"{"type":"welcome","name":"amy","lobby":"den","message_chars":400,"#,
+                    r#""resume":"0f"}"#,
+                ),
+            ),
+            (
+                Reply::Resumed { name: &amy, rooms: &[den.clone(), name("zoo")] },
+                r#"{"type":"resumed","name":"amy","rooms":["den","zoo"]}"#,
             ),
             (Reply::YouAre(&amy), r#"{"type":"named","name":"amy"}"#),
             (

@@ -5,13 +5,17 @@ use std::borrow::Cow;
 use memchr::memchr;
 use serde::Deserialize;
 
-use crate::model::{Command, Limits, Since};
+use crate::model::{Command, Limits, ResumeRequest, Since};
 use crate::proto::sanitize;
 
 /// Bytes of a character in JSON, at most: two escapes.
 const CHAR_BYTES_MAX: usize = 12;
 /// Room in a request for more than its text: names, spaces.
 const REQUEST_BYTES_SPARE: usize = 512;
+/// Rooms that a client says it knows something of when it comes back.
+const KNOWN_ROOMS_MAX: usize = 64;
+/// Bytes of one of them, at most.
+const KNOWN_ROOM_BYTES: usize = 96;
 /// Digits of an epoch are these.
 const EPOCH_RADIX: u32 = 16;
 /// The epoch of no room.
@@ -19,7 +23,8 @@ const NO_EPOCH: u64 = u64::MAX;
 
 /// The longest request, in bytes, that is looked at.
 pub(in crate::proto) fn request_bytes_max(limits: &Limits) -> usize {
-    limits.message_chars_max * CHAR_BYTES_MAX + REQUEST_BYTES_SPARE
+    let text = limits.message_chars_max * CHAR_BYTES_MAX;
+    text.max(KNOWN_ROOMS_MAX * KNOWN_ROOM_BYTES) + REQUEST_BYTES_SPARE
 }
 
 /// See [`crate::proto::Decoder`].
@@ -29,8 +34,8 @@ pub struct Decoder {
     discarding: bool,
 }
 
-/// All fields of all requests: one that is not there is empty. There is none that is nested, so
-/// neither is what can be read.
+/// All fields of all requests: one that is not there is empty. None is nested deeper than the rooms
+/// are, so neither is what can be read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request<'a> {
@@ -45,6 +50,21 @@ struct Request<'a> {
     #[serde(borrow, default)]
     epoch: Cow<'a, str>,
     #[serde(default)]
+    seq: u64,
+    #[serde(borrow, default)]
+    token: Cow<'a, str>,
+    #[serde(borrow, default)]
+    rooms: Vec<KnownRoom<'a>>,
+}
+
+/// What a client knows of a room that it comes back to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KnownRoom<'a> {
+    #[serde(borrow)]
+    room: Cow<'a, str>,
+    #[serde(borrow)]
+    epoch: Cow<'a, str>,
     seq: u64,
 }
 
@@ -93,10 +113,15 @@ fn command<'a>(request: &'a [u8], limits: &Limits, clean: &'a mut String) -> Com
     let Ok(request) = serde_json::from_str::<Request<'a>>(request) else {
         return Command::Malformed;
     };
-    let Request { kind, room, text, name, epoch, seq } = request;
+    let Request { kind, room, text, name, epoch, seq, token, rooms } = request;
     match &*kind {
         "say" => say(room, text, limits, clean),
         "join" => Command::Enter { room: keep(room, clean), since: since(&epoch, seq) },
+        "resume" if rooms.len() > KNOWN_ROOMS_MAX => Command::Malformed,
+        "resume" => {
+            let known = rooms.iter().map(|it| (&*it.room, since(&it.epoch, it.seq)));
+            Command::Resume(ResumeRequest::encode(&token, known, clean))
+        }
         "leave" => Command::Leave(keep(room, clean)),
         "name" => Command::Rename(keep(name, clean)),
         "rooms" => Command::Rooms,
@@ -243,7 +268,7 @@ mod tests {
 
     #[test]
     fn f19_an_endless_request_is_refused_once_and_never_kept() {
-        let endless = "x".repeat(6_000);
+        let endless = "x".repeat(7_000);
         assert_eq!(decoded(&endless), (vec!["TooLong".to_owned()], 0));
         let (commands, left) = decoded(&format!("{endless}\n{{\"type\":\"quit\"}}\n"));
         assert_eq!((commands, left), (vec!["TooLong".to_owned(), "Quit".to_owned()], 0));

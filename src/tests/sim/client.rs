@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use super::Rng;
 use super::reader::Reader;
 use crate::core::sink::Sink;
-use crate::model::{CloseReason, Command, SessionId, Since, Slot};
+use crate::model::{CloseReason, Command, ResumeRequest, SessionId, Since, Slot};
 use crate::proto::Wire;
 
 /// A command with its texts.
@@ -19,6 +19,7 @@ pub(super) enum Ask {
     Switch(String),
     Enter(String),
     Leave(String),
+    Resume(String),
     Say(String),
     SayIn(String, String),
     Quit,
@@ -44,6 +45,7 @@ impl Ask {
             Self::Switch(room) => Command::Switch(room),
             Self::Enter(room) => Command::Enter { room, since: Since::ALL },
             Self::Leave(room) => Command::Leave(room),
+            Self::Resume(request) => Command::Resume(ResumeRequest::of(request)),
             Self::Say(text) => Command::Say(text),
             Self::SayIn(room, text) => Command::SayIn { room, text },
             Self::Quit => Command::Quit,

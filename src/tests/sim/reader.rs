@@ -17,8 +17,10 @@ pub(super) struct Reader {
     pub(super) lines: Vec<u8>,
     /// Rooms it is in, and the last event of each, where that is told.
     rooms: HashMap<String, u64>,
-    /// Rooms it has come into up to now.
-    entered: usize,
+    /// The rooms that it has come into up to now.
+    entered: Vec<String>,
+    /// What takes over from its session.
+    pub(super) resume: String,
     /// What it was told of the past.
     pub(super) pasts: Vec<Told>,
     /// Questions whether it is there that it has not answered.
@@ -32,7 +34,9 @@ pub(super) struct Reader {
 /// What was said in a room before somebody came in, as they were told.
 #[derive(Debug)]
 pub(super) struct Told {
-    /// Which of the client's stays, in whatever rooms, began with it.
+    /// The room.
+    pub(super) room: String,
+    /// Which of the client's stays in it began with that.
     pub(super) stay: usize,
     /// The numbers of the messages, and the messages.
     pub(super) messages: Vec<(u64, String)>,
@@ -45,7 +49,8 @@ impl Reader {
             partial: vec![],
             lines: vec![],
             rooms: HashMap::new(),
-            entered: 0,
+            entered: vec![],
+            resume: String::new(),
             pasts: vec![],
             pings: 0,
             bytes: 0,
@@ -104,7 +109,7 @@ impl Reader {
             .map(|key| it[key].as_str().unwrap_or(""));
         let line = match kind {
             "entered" => {
-                self.entered += 1;
+                self.entered.push(room.to_ascii_lowercase());
                 let known = self.rooms.insert(room.to_owned(), it["seq"].as_u64().unwrap());
                 assert_eq!(known, None, "it was not in {room}");
                 format!("You joined {room}")
@@ -119,7 +124,12 @@ impl Reader {
                 *self.rooms.get_mut(room).expect("a room it is in") += missed;
                 format!("Server is very busy and dropped {missed} messages, sorry!")
             }
-            "welcome" | "named" => format!("You are {name}"),
+            "welcome" => {
+                it["resume"].as_str().expect("a token").clone_into(&mut self.resume);
+                format!("You are {name}")
+            }
+            "named" => format!("You are {name}"),
+            "resumed" => format!("You are back, {name}"),
             "message" => self.event(it, format!("{name}: {said}")),
             "join" => self.event(it, format!("{name} joined")),
             "leave" => self.event(it, format!("{name} left")),
@@ -153,7 +163,9 @@ impl Reader {
             (it["seq"].as_u64().unwrap(), line)
         };
         let messages = it["messages"].as_array().unwrap().iter().map(message).collect();
-        self.pasts.push(Told { stay: self.entered - 1, messages });
+        let room = text(&it["room"]).to_ascii_lowercase();
+        let stays = self.entered.iter().filter(|it| **it == room).count();
+        self.pasts.push(Told { room, stay: stays - 1, messages });
     }
 }
 

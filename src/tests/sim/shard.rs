@@ -219,7 +219,17 @@ impl World {
         let known = it.by_slot.insert(slot, self.clients.len());
         assert!(known.is_none(), "a slot is used again only when it is free");
         let session = it.core.sessions().id(slot);
-        self.clients.push(Client::new(session, wire, &mut self.rng));
+        let mut client = Client::new(session, wire, &mut self.rng);
+        if wire.may_resume() && self.rng.one_in(2) {
+            let known = self.clients.iter().map(|it| it.reader.resume.as_str());
+            let known: Vec<&str> = known.filter(|token| !token.is_empty()).collect();
+            if !known.is_empty() {
+                client.asks.push_back(Ask::Resume((*self.rng.pick(&known)).to_owned()));
+                client.readable = true;
+                self.shards[shard].events = true;
+            }
+        }
+        self.clients.push(client);
     }
 
     /// Reads what clients have sent, and has the core handle it.

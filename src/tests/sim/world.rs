@@ -79,7 +79,7 @@ impl World {
     pub(super) fn of(rng: Rng, seed: u64, shards: u16, credit_max: u32, limits: Limits) -> Self {
         let (mailboxes, addresses) = mesh(shards);
         let each = ShardId::all(shards).zip(mailboxes).map(|(id, mailbox)| {
-            let core = Core::new(id, shards, limits.clone(), Origin { seed, unix_ms: 0 });
+            let core = Core::new(id, shards, limits.clone(), Origin { seed, ..Origin::default() });
             Shard::new(core, mailbox, Credit::new(shards, credit_max))
         });
         Self {
