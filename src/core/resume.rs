@@ -159,15 +159,15 @@ impl Core {
         let left =
             ShardMsg::RoomLeft { room: key, session: old, who: who.clone(), stamp, announced };
         self.send(old.shard, left, now);
-        // Behind the other: if the session is gone already, it leaves at once, and that is an event.
+        // Behind the other: a session that is gone already leaves at once, and that is an event.
         let session = new;
         let entered =
             ShardMsg::RoomEntered { room: name, session, who, stamp, announced, founded, past };
         self.send(new.shard, entered, now);
     }
 
-    /// From the old session's shard: whether the session takes over, the name it gets, and the rooms
-    /// it is about to be in.
+    /// From the old session's shard: whether the session takes over, the name it gets, and the
+    /// rooms it is about to be in.
     pub(super) fn replaced(
         &mut self,
         id: SessionId,

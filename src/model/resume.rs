@@ -67,8 +67,8 @@ impl ResumeKey {
     }
 }
 
-/// What a client sends to come back, as text that is looked at where it is judged: the token, then a
-/// line for each room of which it knows something.
+/// What a client sends to come back, as text that is looked at where it is judged: the token, then
+/// a line for each room of which it knows something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeRequest<'a>(&'a str);
 
