@@ -120,6 +120,7 @@ fn f19_what_cannot_be_done_is_an_error_and_nothing_else() {
     let say = |room: &str, text: &str| json!({"type": "say", "room": room, "text": text});
     let cases = [
         (json!({"type": "name", "name": "AMY"}), "name-taken"),
+        (json!({"type": "name", "name": "you"}), "name-taken"),
         (json!({"type": "name", "name": "a b"}), "name-invalid"),
         (json!({"type": "join", "room": "#den"}), "room-invalid"),
         (json!({"type": "join", "room": "MAIN"}), "already-in-room"),

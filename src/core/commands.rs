@@ -121,7 +121,7 @@ impl Core {
             self.reply(slot, &Reply::NameInvalid);
             return;
         };
-        if name == self.sessions[slot].name {
+        if name == self.sessions[slot].name || name.is_reserved() {
             self.reply(slot, &Reply::NameTaken(&name));
             return;
         }

@@ -15,6 +15,9 @@ pub const NAME_CHARS_MAX: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(CompactString);
 
+/// Names that no user takes, because lines of the server begin with these words; folded.
+const RESERVED: [&str; 2] = ["you", "server"];
+
 /// A name as the directories know it: ASCII upper case folded to lower.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(CompactString);
@@ -38,6 +41,12 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a user of this name would be taken for the server, or for its reader.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        RESERVED.iter().any(|word| word.eq_ignore_ascii_case(&self.0))
     }
 
     /// Which of two names comes first, without regard to ASCII case.
@@ -90,6 +99,13 @@ mod tests {
         assert_eq!(shown.key(), other.key());
         assert_eq!(shown.as_str(), "BoB-1");
         assert_eq!(shown.key().as_str(), "bob-1");
+    }
+
+    #[test]
+    fn the_words_that_begin_the_servers_lines_are_reserved() {
+        let is_reserved = |text| Name::new(text).unwrap().is_reserved();
+        assert!(["You", "you", "YOU", "Server", "sErver"].into_iter().all(is_reserved));
+        assert!(!["Youri", "Servers", "bob"].into_iter().any(is_reserved));
     }
 
     #[test]
