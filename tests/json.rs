@@ -140,6 +140,21 @@ fn f19_what_cannot_be_done_is_an_error_and_nothing_else() {
 }
 
 #[test]
+fn texts_are_one_line_and_their_words_stay_apart() {
+    let (server, door) = web::start(2, &[]);
+    let mut bob = Talk::in_main(door, "bob");
+    let mut amy = Client::greeted(&server);
+    for end in ["\n", "\r\n", "\r", "\u{b}", "\u{c}", "\u{1c}", "\u{85}", "\u{2028}", "\u{2029}"] {
+        bob.say("main", &format!("one{end}amy: two{end}"));
+        assert_eq!(bob.skip_to("message")["text"], "one amy: two");
+        amy.expect("bob: one amy: two");
+    }
+    // What is a command in lines is none where there is a type for each.
+    bob.say("main", "//etc");
+    amy.expect("bob: //etc");
+}
+
+#[test]
 fn of_a_new_name_its_owner_is_told_once_and_each_room_too() {
     let (_server, door) = web::start(2, &[]);
     let mut amy = Talk::in_main(door, "amy");

@@ -16,12 +16,37 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |plain, b| plain & (b.wrapping_sub(b' ') < 0x5f))
 }
 
-/// Whether `c` may reach another user: no control character but the tab, nothing that reorders the
-/// text around it.
+/// Whether `c` may reach another user: no control character but the tab, no separator of lines or
+/// paragraphs, nothing that reorders the text around it.
 #[inline]
 fn is_harmless(c: char) -> bool {
-    let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c == '\t' || !(c.is_control() || reorders)
+    // Both separators stand directly before those that reorder.
+    let harms = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c == '\t' || !(c.is_control() || harms)
+}
+
+/// Whether some reader of lines splits them at `c`, be it a line end or one of ASCII's information
+/// separators.
+fn separates(c: char) -> bool {
+    matches!(
+        c,
+        '\n'..='\r' | '\u{1c}'..='\u{1f}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+/// What another user gets to see in the place of `c`, if anything: what separates becomes a blank,
+/// so that words on both sides of it stay apart.
+pub(super) fn shown(c: char) -> Option<char> {
+    match c {
+        _ if is_harmless(c) => Some(c),
+        _ if separates(c) => Some(' '),
+        _ => None,
+    }
+}
+
+/// `text` without separators at its ends.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches(separates)
 }
 
 /// Whether every character of `text` may reach another user.
@@ -49,7 +74,13 @@ fn suspects_are_harmless(text: &str) -> bool {
 /// Puts what may reach another user of `text` into `out`, in place of what was there.
 pub(super) fn clean_into(text: &str, out: &mut String) {
     out.clear();
-    out.extend(text.chars().filter(|&c| is_harmless(c)));
+    let mut last = None;
+    for c in trimmed(text).chars() {
+        // A line end of two characters is one.
+        if (last.replace(c), c) != (Some('\r'), '\n') {
+            out.extend(shown(c));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -65,9 +96,19 @@ mod tests {
 
     #[test]
     fn terminal_controls_and_bidi_overrides_go_and_the_rest_stays() {
-        assert_eq!(cleaned("a\u{1b}[31mb\0\u{7f}\u{9b}c\u{85}"), "a[31mbc");
+        assert_eq!(cleaned("a\u{1b}[31mb\0\u{7f}\u{9b}c"), "a[31mbc");
         assert_eq!(cleaned("\u{202a}l\u{202e}r\u{2066}i\u{2069}"), "lri");
         assert_eq!(cleaned("tab\tünï 日本 👩‍👩‍👧 العربية"), "tab\tünï 日本 👩‍👩‍👧 العربية");
+    }
+
+    #[test]
+    fn separators_become_blanks_and_vanish_at_the_ends() {
+        assert_eq!(cleaned("one\ntwo\r\nthree\rfour"), "one two three four");
+        assert_eq!(
+            cleaned("a\u{b}b\u{c}c\u{1c}d\u{1f}e\u{85}f\u{2028}g\u{2029}h"),
+            "a b c d e f g h"
+        );
+        assert_eq!(cleaned("\n\u{2028}a\n\nb\r\n\u{85}"), "a  b");
     }
 
     #[test]

@@ -229,7 +229,8 @@ mod tests {
     fn texts_are_cleaned_and_escapes_undone() {
         let said = |text: &str| one(&format!(r#"{{"type":"say","room":"den","text":"{text}"}}"#));
         let of = |text: &str| format!(r#"SayIn {{ room: "den", text: {text:?} }}"#);
-        assert_eq!(said(r"a\u001b[31m\nb\u202e"), of("a[31mb"));
+        assert_eq!(said(r"a\u001b[31m\nb\u202e"), of("a[31m b"));
+        assert_eq!(said(r"one\r\ntwo\u2028three\n"), of("one two three"));
         assert_eq!(said(r#"\"\ud83d\ude00\" é"#), of("\"😀\" é"));
         assert_eq!(said("<b>&amp;</b>"), of("<b>&amp;</b>"));
         assert_eq!(said(&r"\ud83d\ude00".repeat(400)), of(&"😀".repeat(400)));
