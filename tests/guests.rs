@@ -17,6 +17,28 @@ fn telnet_can_chat() {
     chat_with("telnet");
 }
 
+#[test]
+fn keys_that_have_telnet_ask_for_a_timing_mark_do_not_silence_it() {
+    on_every_shard_count(|server| {
+        let [mut amy] = people(server, ["amy"]);
+        let telnet = format!("telnet {} {}", server.addr.ip(), server.addr.port());
+        // These keys are keys in a terminal only.
+        let mut guest =
+            Program::start(Command::new("script").args(["-qefc", &telnet, "/dev/null"]));
+        guest.expect("You joined main");
+        guest.type_line("/name guest");
+        amy.read_line();
+        amy.read_line();
+        for key in ["\x1a", "\x1c", "\x0f"] {
+            guest.type_line(key);
+            let text = format!("behind {}", key.escape_debug());
+            guest.type_line(&text);
+            amy.expect(&format!("guest: {text}"));
+            guest.expect(&format!("guest: {text}"));
+        }
+    });
+}
+
 /// Chats through a program that takes an address and a port.
 fn chat_with(program: &str) {
     on_every_shard_count(|server| {

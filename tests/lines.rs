@@ -54,8 +54,7 @@ fn telnet_negotiation_vanishes() {
     on_every_shard_count(|server| {
         let [mut amy, mut bob] = people(server, ["amy", "bob"]);
         let input: &[u8] =
-            b"\xff\xfd\x06\xff\xfb\x1fhe\xff\xfa\x1f\x00\x50\n\x18\xff\xf0l\xff\xf1lo\xff\xfc\x01\
-              \r\n";
+            b"he\xff\xfa\x1f\x00\x50\n\x18\xff\xf0l\xff\xf1\xff\xed\xff\xeflo\xff\xfc\x01\r\n";
         amy.send_bytes(input);
         amy.expect("amy: hello");
         bob.expect("amy: hello");
@@ -64,6 +63,68 @@ fn telnet_negotiation_vanishes() {
         }
         amy.expect("amy: hello");
         bob.expect("amy: hello");
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn what_a_telnet_client_asks_for_is_answered() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        // DO TIMING-MARK, WILL NAWS, DO ECHO, DONT ECHO, WONT NAWS.
+        amy.send_bytes(b"\xff\xfd\x06\xff\xfb\x1f\xff\xfd\x01\xff\xfe\x01\xff\xfc\x1f");
+        amy.expect_bytes(b"\xff\xfb\x06\xff\xfe\x1f\xff\xfc\x01");
+        // Each option is refused once, each timing mark is given.
+        amy.send_bytes(b"\xff\xfb\x1f\xff\xfd\x01\xff\xfd\x06");
+        amy.expect_bytes(b"\xff\xfb\x06");
+        amy.send_bytes(b"\xff\xf6");
+        amy.expect("[Yes]");
+        expect_quiet([&mut bob, &mut amy]);
+    });
+}
+
+#[test]
+fn a_telnet_client_may_end_lines_as_telnet_does() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        amy.send_bytes(b"zero\r\0\xff\xf1one\r\ntwo\r\0three\rfour\nfive\r");
+        for line in ["zero", "one", "two", "three", "four", "five"] {
+            amy.expect(&format!("amy: {line}"));
+            bob.expect(&format!("amy: {line}"));
+        }
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn editing_keys_in_character_mode_edit_the_line() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        amy.send_bytes(b"\xff\xf1");
+        for (keys, line) in [
+            ("hé\u{8}ello wörldx\u{7f}\r\n".as_bytes(), "hello wörld"),
+            (b"wrong\x15/naem\x08\x08\x08ame\x15right\n", "right"),
+            (b"ax\xff\xf7bc\r\n", "abc"),
+            (b"wrong\xff\xf8right\r\0", "right"),
+        ] {
+            keys.iter().for_each(|key| amy.send_bytes(&[*key]));
+            amy.expect(&format!("amy: {line}"));
+            bob.expect(&format!("amy: {line}"));
+        }
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn no_text_has_a_line_end_in_it() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        for end in "\r \u{b} \u{c} \u{1c} \u{1d} \u{1e} \u{1f} \u{85} \u{2028} \u{2029}".split(' ')
+        {
+            amy.send(&format!("one{end}bob: two{end}"));
+            amy.expect("amy: one bob: two");
+            bob.expect("amy: one bob: two");
+        }
         expect_quiet([&mut amy, &mut bob]);
     });
 }

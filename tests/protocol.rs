@@ -87,6 +87,20 @@ fn a_name_in_use_is_refused_whatever_its_case() {
 }
 
 #[test]
+fn the_words_that_begin_the_servers_lines_are_no_users_names() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        for taken in ["You", "YOU", "server", "Server"] {
+            assert_eq!(amy.ask(&format!("/name {taken}")), format!("{taken} is already taken"));
+        }
+        expect_quiet([&mut amy, &mut bob]);
+        // A room of that name deceives nobody: no line begins with a room's name.
+        amy.join("you");
+        bob.expect("amy left");
+    });
+}
+
+#[test]
 fn names_have_2_to_20_ascii_letters_digits_dashes_and_underscores() {
     on_every_shard_count(|server| {
         let [mut amy] = people(server, ["amy"]);
@@ -280,11 +294,56 @@ fn quitting_delivers_what_was_said_and_closes() {
 fn unknown_commands_are_named() {
     on_every_shard_count(|server| {
         let [mut amy, mut bob] = people(server, ["amy", "bob"]);
-        for word in ["/namely", "/", "/HELP", "/quitter", "/Quit", "//", "/joint"] {
+        for word in ["/namely", "/", "/HELPS", "/quitter", "/joint"] {
             let answer = format!("Unrecognized command {word}, try /help");
             assert_eq!(amy.ask(word), answer);
             assert_eq!(amy.ask(&format!("{word} and more")), answer);
         }
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn commands_may_be_in_upper_case() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        assert_eq!(amy.ask("/Users"), "Users - amy, bob");
+        assert_eq!(amy.ask("/NAME Bob"), "Bob is already taken");
+        amy.send("/Quit");
+        amy.closed();
+        bob.expect("amy left");
+        expect_quiet([&mut bob]);
+    });
+}
+
+#[test]
+fn two_slashes_say_one() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        for (line, said) in [("//etc/fstab", "/etc/fstab"), ("//", "/"), ("//quit", "/quit")] {
+            amy.send(line);
+            amy.expect(&format!("amy: {said}"));
+            bob.expect(&format!("amy: {said}"));
+        }
+        expect_quiet([&mut amy, &mut bob]);
+    });
+}
+
+#[test]
+fn a_command_without_its_slash_is_said_and_its_author_gets_a_hint() {
+    const HINT: &str = "Commands begin with a slash: /help shows them, /quit leaves";
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        for word in ["help", "QUIT"] {
+            // The room may be at home on another shard than its author, who gets the hint first.
+            let mut heard = [amy.ask(word), amy.read_line()];
+            heard.sort();
+            assert_eq!(heard, [HINT.to_owned(), format!("amy: {word}")]);
+            bob.expect(&format!("amy: {word}"));
+        }
+        amy.send("help me");
+        amy.expect("amy: help me");
+        bob.expect("amy: help me");
         expect_quiet([&mut amy, &mut bob]);
     });
 }

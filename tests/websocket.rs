@@ -115,6 +115,15 @@ fn texts_of_all_lengths_are_heard_however_they_are_cut() {
 }
 
 #[test]
+fn lines_in_frames_follow_the_rules_of_lines() {
+    try_all(vec![
+        ("two slashes", vec![text("//quit")], echo("/quit")),
+        ("a separator", vec![text("one\u{2028}two\u{85}\rthree")], echo("one two  three")),
+        ("an editing key", vec![text("hex\u{8}llo")], echo("hexllo")),
+    ]);
+}
+
+#[test]
 fn binary_messages_mean_nothing_here() {
     try_all(vec![
         ("none", vec![frame(0x82, b"")], is_over(1003)),

@@ -27,10 +27,11 @@ impl Core {
     #[inline]
     pub(super) fn obey(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
         match command {
-            Command::Say(text) => match self.sessions[slot].current_room() {
-                Some(room) => self.say(slot, room, text),
-                None => self.reply(slot, &Reply::NotInRoom),
-            },
+            Command::Say(text) => self.say_here(slot, text),
+            Command::SayBareWord(text) => {
+                self.say_here(slot, text);
+                self.reply(slot, &Reply::BareWord);
+            }
             Command::SayIn { room, text } => match self.room_of(slot, room) {
                 Some(room) => self.say(slot, room, text),
                 None => self.reply(slot, &Reply::NotInRoom),
@@ -55,6 +56,7 @@ impl Core {
             },
             Command::Quit => self.begin_close(slot, CloseReason::Quit.into(), now),
             Command::Malformed => self.reply(slot, &Reply::Malformed),
+            Command::Telnet(answer) => self.reply(slot, &Reply::Telnet(answer)),
             Command::Ping(payload) => self.reply(slot, &Reply::Pong(payload)),
             Command::Pong => self.sessions[slot].asked = false,
             Command::Close(word) => {
@@ -99,6 +101,15 @@ impl Core {
     fn room_of(&mut self, slot: Slot, text: &str) -> Option<RoomIndex> {
         let room = self.rooms.find(&Name::new(text).ok()?.key())?;
         self.sessions[slot].membership(room).map(|m| m.room)
+    }
+
+    /// Says `text` in the current room.
+    #[inline(always)]
+    fn say_here(&mut self, slot: Slot, text: &str) {
+        match self.sessions[slot].current_room() {
+            Some(room) => self.say(slot, room, text),
+            None => self.reply(slot, &Reply::NotInRoom),
+        }
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! What clients ask for, whatever their protocol.
 
-use super::{ResumeRequest, Since};
+use super::{ResumeRequest, Since, TelnetAnswer};
 
 /// One request of a client, decoded but not yet judged: names in it are still plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Command<'a> {
     Leave(&'a str),
     /// Say this to the current room.
     Say(&'a str),
+    /// The same; it is a command's word, and its author may have meant the command.
+    SayBareWord(&'a str),
     /// Say this to the named room.
     SayIn {
         /// The room, which the session must be in.
@@ -43,6 +45,8 @@ pub enum Command<'a> {
     Unknown(&'a str),
     /// Something that is no command at all, in a dialect in which that can be told.
     Malformed,
+    /// What a telnet client asked for, to be answered so.
+    Telnet(TelnetAnswer),
     /// A question whether somebody is there, to be answered with these bytes.
     Ping(&'a [u8]),
     /// The answer to such a question of ours.
@@ -74,7 +78,8 @@ impl Command<'_> {
     pub fn cost(&self) -> u32 {
         match self {
             Self::Quit | Self::Close(_) | Self::BadFrame(_) => 0,
-            Self::Say(_) | Self::SayIn { .. } | Self::Help | Self::Unknown(_) => 1,
+            Self::Say(_) | Self::SayBareWord(_) | Self::SayIn { .. } => 1,
+            Self::Help | Self::Unknown(_) | Self::Telnet(_) => 1,
             Self::TooLong | Self::NotUtf8 { .. } | Self::Malformed => 1,
             Self::Ping(_) | Self::Pong => 1,
             Self::Rename(_) | Self::Switch(_) | Self::Enter { .. } | Self::Leave(_) => 5,

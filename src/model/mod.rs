@@ -26,5 +26,5 @@ pub use message::{RoomSize, ShardMsg};
 pub use moment::{Moment, Origin};
 pub use name::{InvalidName, Key, NAME_CHARS_MAX, NAME_CHARS_MIN, Name};
 pub use past::{Past, Said, Since, Stamp};
-pub use reply::{Refusal, Reply};
+pub use reply::{Refusal, Reply, TelnetAnswer};
 pub use resume::{ResumeKey, ResumeRequest};

@@ -2,6 +2,19 @@
 
 use super::{CloseReason, Ending, Foreign, Name, Past, RoomSize, Signposts};
 
+/// What a telnet client is answered that negotiates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TelnetAnswer {
+    /// We enable this option.
+    Will(u8),
+    /// We do not enable this option.
+    Wont(u8),
+    /// The client is not to enable this option.
+    Dont(u8),
+    /// Somebody is here.
+    Here,
+}
+
 /// Why a room that does not exist is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -94,6 +107,8 @@ pub enum Reply<'a> {
     Unknown(&'a str),
     /// Something that is no command at all.
     Malformed,
+    /// What the session has just said may have been meant for a command.
+    BareWord,
     /// A message over the limit.
     TooLong {
         /// The limit, in characters.
@@ -108,6 +123,8 @@ pub enum Reply<'a> {
         /// How many.
         count: u64,
     },
+    /// The answer to a telnet client's negotiation.
+    Telnet(TelnetAnswer),
     /// Is somebody there?
     Ping,
     /// Somebody is: the answer to a client that asked with these bytes.

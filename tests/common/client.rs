@@ -281,6 +281,22 @@ impl Client {
         read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
+    /// Reads bytes, which must be these.
+    #[track_caller]
+    pub fn expect_bytes(&mut self, expected: &[u8]) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.received.len() < self.start + expected.len() {
+            if self.receive(deadline) == 0 {
+                self.fail(&format!("the connection ended before {expected:?}"));
+            }
+        }
+        let end = self.start + expected.len();
+        if self.received[self.start..end] != *expected {
+            self.fail(&format!("expected {expected:?}, got {:?}", &self.received[self.start..]));
+        }
+        self.start = end;
+    }
+
     /// The next line, or nothing at the end of the connection.
     pub fn read_line_or_end(&mut self) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;

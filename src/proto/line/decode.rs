@@ -2,14 +2,19 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
-use super::telnet::Telnet;
+use super::telnet::{self, Telnet};
 use crate::model::{Command, Limits};
 use crate::proto::sanitize;
 
 const END_OF_TEXT: u8 = 3;
 const END_OF_TRANSMISSION: u8 = 4;
+
+/// Commands that newcomers send without the slash.
+const BARE_WORDS: [&str; 2] = ["help", "quit"];
+/// Bytes of each of them.
+const BARE_WORD_BYTES: usize = 4;
 
 /// Lines in a row that are no UTF-8 before the session ends.
 pub(in crate::proto) const STRIKES_MAX: u8 = 3;
@@ -36,11 +41,12 @@ pub struct Decoder {
     strikes_max: u8,
 }
 
-/// What a whole line turned out to be.
-enum Line<'a> {
+/// What a line that is not simply text turned out to be.
+enum Line {
+    /// Nothing.
     Blank,
-    Refused(Command<'static>),
-    Text(&'a str),
+    /// Nothing that can be said.
+    Rejected(Command<'static>),
     /// The text is in the decoder's scratch string.
     Cleaned,
 }
@@ -72,19 +78,23 @@ impl Decoder {
                 *at += 1;
                 return Some(Command::Quit);
             }
-            let Some(end) = memchr(b'\n', rest) else {
+            let Some(end) = memchr(b'\n', rest).or_else(|| return_nul(rest)) else {
                 return self.unfinished(rest, at, limits);
             };
-            *at += end + 1;
-            if std::mem::take(&mut self.discarding) {
-                continue;
+            if let Some(text) = self.plain_text(&rest[..end], limits) {
+                *at += end + 1;
+                if is_blank(text) {
+                    continue;
+                }
+                return Some(parse(text, limits));
             }
-            return Some(match self.line(&rest[..end], limits, clean) {
-                Line::Blank => continue,
-                Line::Refused(command) => command,
-                Line::Text(text) => parse(text, limits),
-                Line::Cleaned => parse(clean, limits),
-            });
+            let end = return_nul(&rest[..end]).unwrap_or(end);
+            *at += end + 1;
+            match self.line(&rest[..end], limits, clean) {
+                Line::Blank => {}
+                Line::Rejected(command) => return Some(command),
+                Line::Cleaned => return Some(parse(clean, limits)),
+            }
         }
     }
 
@@ -96,12 +106,16 @@ impl Decoder {
         at: &mut usize,
         limits: &Limits,
     ) -> Option<Command<'a>> {
-        let interrupted = self.telnet == Telnet::Interrupted;
+        if let Some(answer) = self.telnet.answer() {
+            return Some(Command::Telnet(answer));
+        }
+        let interrupted = self.telnet.is_interrupted();
         let too_long = rest.len() > line_bytes_max(limits);
         if !(interrupted || self.discarding || too_long) {
             return None;
         }
-        *at += rest.len();
+        // The line may end with a carriage return and what has not arrived.
+        *at += rest.len() - usize::from(rest.ends_with(b"\r") && !interrupted);
         // Before the end, as it would be if the interrupt had come apart from the rest.
         if too_long && !std::mem::replace(&mut self.discarding, true) {
             return Some(Command::TooLong);
@@ -109,24 +123,46 @@ impl Decoder {
         interrupted.then_some(Command::Quit)
     }
 
+    /// The text of a line in which nothing is to be taken out, as nearly always.
     #[inline(always)]
-    fn line<'a>(&mut self, line: &'a [u8], limits: &Limits, clean: &mut String) -> Line<'a> {
-        if line.len() > line_bytes_max(limits) {
-            return Line::Refused(Command::TooLong);
+    fn plain_text<'a>(&mut self, line: &'a [u8], limits: &Limits) -> Option<&'a str> {
+        if self.discarding || line.len() > line_bytes_max(limits) {
+            return None;
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let text = std::str::from_utf8(line).ok().filter(|text| sanitize::is_clean(text))?;
+        self.strikes = 0;
+        Some(text)
+    }
+
+    /// Judges any other line.
+    #[cold]
+    fn line(&mut self, line: &[u8], limits: &Limits, clean: &mut String) -> Line {
+        if std::mem::take(&mut self.discarding) {
+            return Line::Blank;
+        }
+        if line.len() > line_bytes_max(limits) {
+            return Line::Rejected(Command::TooLong);
+        }
         let Ok(text) = std::str::from_utf8(line) else {
             self.strikes += 1;
             let last_strike = self.strikes >= self.strikes_max;
-            return Line::Refused(Command::NotUtf8 { last_strike });
+            return Line::Rejected(Command::NotUtf8 { last_strike });
         };
         self.strikes = 0;
-        if sanitize::is_clean(text) {
-            return if is_blank(text) { Line::Blank } else { Line::Text(text) };
+        if self.telnet.is_spoken() {
+            telnet::edit_into(text, clean);
+        } else {
+            sanitize::clean_into(text, clean);
         }
-        sanitize::clean_into(text, clean);
         if is_blank(clean) { Line::Blank } else { Line::Cleaned }
     }
+}
+
+/// Where a line ends with a carriage return and NUL, as telnet may end it: the place of the NUL.
+#[cold]
+fn return_nul(bytes: &[u8]) -> Option<usize> {
+    memchr_iter(0, bytes).find(|&at| bytes[..at].ends_with(b"\r"))
 }
 
 #[inline]
@@ -136,21 +172,36 @@ fn is_blank(text: &str) -> bool {
 
 #[inline(always)]
 fn parse<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
-    if text.starts_with('/') {
-        return parse_command(text);
+    match text.strip_prefix('/') {
+        None => said(text, limits),
+        // The second slash is the first character of a message.
+        Some(message) if message.starts_with('/') => said(message, limits),
+        Some(_) => parse_command(text),
     }
+}
+
+#[inline(always)]
+fn said<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
     // Bytes are never fewer than characters, so counting is rarely needed.
     let max = limits.message_chars_max;
     if text.len() > max && text.chars().count() > max {
         return Command::TooLong;
     }
+    if text.len() == BARE_WORD_BYTES && is_bare_word(text) {
+        return Command::SayBareWord(text);
+    }
     Command::Say(text)
+}
+
+/// Whether somebody who says this may well have meant a command.
+fn is_bare_word(text: &str) -> bool {
+    BARE_WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 fn parse_command(text: &str) -> Command<'_> {
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let argument = rest.trim();
-    match word {
+    match &*word.to_ascii_lowercase() {
         "/help" => Command::Help,
         "/name" => Command::Rename(argument),
         "/rooms" => Command::Rooms,
@@ -167,6 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Decodes `chunks` as they would arrive, keeping what is unfinished; the commands, printed.
+    /// Answers to negotiation are left out: their places depend on how the input is cut.
     fn decoded(chunks: &[&[u8]]) -> Vec<String> {
         let (mut decoder, limits) = (Decoder::new(STRIKES_MAX), Limits::default());
         let (mut buffer, mut clean, mut commands) = (vec![], String::new(), vec![]);
@@ -183,7 +235,9 @@ mod tests {
                 buffer.drain(..taken);
                 let Some(command) = command else { break };
                 let ended = command == "Quit";
-                commands.push(command);
+                if !command.starts_with("Telnet") {
+                    commands.push(command);
+                }
                 if ended {
                     return commands;
                 }
@@ -196,15 +250,16 @@ mod tests {
     #[test]
     fn command_words_are_whole_words() {
         assert_eq!(
-            decoded(&[b"/name  bob \r\n/namely\n/join\n/users x\n/\n/HELP\n /help\n"]),
+            decoded(&[b"/name  bob \r\n/namely\n/join\n/users x\n/\n/HELP\n /help\n/Join Den\n"]),
             [
                 r#"Rename("bob")"#,
                 r#"Unknown("/namely")"#,
                 r#"Switch("")"#,
                 "Users",
                 r#"Unknown("/")"#,
-                r#"Unknown("/HELP")"#,
+                "Help",
                 r#"Say(" /help")"#,
+                r#"Switch("Den")"#,
             ]
         );
     }
@@ -215,6 +270,77 @@ mod tests {
             decoded(&[b"\n\r\n  \t \n\x1b\x1b\n x \ny\r\nz\r\r\n"]),
             [r#"Say(" x ")"#, r#"Say("y")"#, r#"Say("z")"#]
         );
+    }
+
+    #[test]
+    fn two_slashes_say_one() {
+        let most = "x".repeat(399);
+        let input = format!("//etc/fstab\n//\n///\n//{most}\n//{most}x\n");
+        assert_eq!(
+            decoded(&[input.as_bytes()]),
+            [
+                r#"Say("/etc/fstab")"#.to_owned(),
+                r#"Say("/")"#.into(),
+                r#"Say("//")"#.into(),
+                format!(r#"Say("/{most}")"#),
+                "TooLong".into(),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bare_command_word_is_said_and_noticed() {
+        assert_eq!(
+            decoded(&[b"help\nQuit\r\nhelp me\n help\nhelx\nh\x01elp\n//help\n"]),
+            [
+                r#"SayBareWord("help")"#,
+                r#"SayBareWord("Quit")"#,
+                r#"Say("help me")"#,
+                r#"Say(" help")"#,
+                r#"Say("helx")"#,
+                r#"SayBareWord("help")"#,
+                r#"Say("/help")"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn editing_keys_of_telnet_clients_erase_what_was_typed() {
+        let keys = "hé\x7fi 👋\x08!\n\x7f\x08ab\x7f\x7f\x7f\x7fc\nwrong\x15right\r\n";
+        let telnet = [b"\xff\xf1", keys.as_bytes()].concat();
+        assert_eq!(decoded(&[&telnet]), [r#"Say("hi !")"#, r#"Say("c")"#, r#"Say("right")"#]);
+        assert_eq!(
+            decoded(&[b"ax\xff\xf7b\r\0wrong\xff", b"\xf8right\rno more\x15\r\n"]),
+            [r#"Say("ab")"#, r#"Say("right")"#],
+            "telnet's own commands for it"
+        );
+        let taken_out = [r#"Say("hi")"#, r#"Say("hi")"#];
+        assert_eq!(decoded(&[b"h\x08i\nh\x15\x7fi\n\xff\xf1"]), taken_out, "no telnet yet");
+        assert_eq!(decoded(&[b"h\x08i\nh\x15\x7f", b"i\xff\xf1\n"]), taken_out);
+    }
+
+    #[test]
+    fn telnets_line_ends_end_lines() {
+        let all = [r#"Say("a")"#, r#"Say("b")"#, r#"Say("c")"#];
+        assert_eq!(decoded(&[b"a\r\0b\r", b"\0c\n"]), all);
+        assert_eq!(decoded(&[b"a\r\0b\r\0c\r\0"]), all);
+        assert_eq!(decoded(&[b"\xff\xf1a\rb\r\0c\r"]), all);
+        assert_eq!(
+            decoded(&[b"a\rb\n"]),
+            [r#"Say("a b")"#],
+            "a lone one is none for who speaks none"
+        );
+        let endless = [vec![b'x'; 2000], b"\r\0a\n".to_vec()].concat();
+        assert_eq!(decoded(&[&endless]), ["TooLong", r#"Say("a")"#]);
+    }
+
+    #[test]
+    fn separators_of_lines_become_blanks() {
+        for end in ["\u{b}", "\u{c}", "\u{1c}", "\u{1f}", "\u{85}", "\u{2028}", "\u{2029}", "\r"] {
+            let input = format!("{end}hi{end}you{end}\n/name{end}bob\n");
+            let expected = [r#"Say("hi you")"#, r#"Rename("bob")"#];
+            assert_eq!(decoded(&[input.as_bytes()]), expected, "{end:?}");
+        }
     }
 
     #[test]
@@ -267,6 +393,9 @@ mod tests {
             Just(b"\n".to_vec()),
             Just(b"\xff".to_vec()),
             Just(b"\x04".to_vec()),
+            Just(b"hi\r\0".to_vec()),
+            Just(b"\x08\x15".to_vec()),
+            Just(b"\xff\xf7".to_vec()),
             (1600_usize..1700).prop_map(|n| vec![b'y'; n]),
             proptest::collection::vec(any::<u8>(), 0..20),
         ];

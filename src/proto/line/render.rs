@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use super::telnet;
 use crate::model::{CloseReason, Event, Past, Refusal, Reply};
 
 const HELP: &str = "\
@@ -14,6 +15,8 @@ Server commands
   /users - list users in room
   /quit - quit server
 ";
+
+const BARE_WORD: &str = "Commands begin with a slash: /help shows them, /quit leaves";
 
 /// Appends a line made of `parts`.
 #[inline]
@@ -76,6 +79,7 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         }
         Reply::Unknown(word) => line(out, &["Unrecognized command ", word, ", try /help"]),
         Reply::Malformed => line(out, &["Not a request of hubbub.v1.json, see docs/protocol.md"]),
+        Reply::BareWord => line(out, &[BARE_WORD]),
         Reply::TooLong { max } => {
             put(out, format_args!("Messages can only be {max} chars long\n"));
         }
@@ -95,6 +99,7 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         }
         Reply::Foreign(foreign, signposts) => super::answer(foreign, signposts, out),
         Reply::TurnedAway(reason) => line(out, &[why_turned_away(reason)]),
+        Reply::Telnet(answer) => telnet::answer(answer, out),
         // Lines have no words for these.
         Reply::Ping | Reply::Pong(_) | Reply::Closing(_) => {}
     }
@@ -207,6 +212,7 @@ mod tests {
             Reply::Help,
             Reply::YouAre(&n),
             Reply::Missed { room: &n, count: 3 },
+            Reply::BareWord,
             Reply::TooLong { max: 400 },
             Reply::NotUtf8,
             Reply::Farewell { seconds: 2 },

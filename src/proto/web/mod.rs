@@ -35,6 +35,8 @@ fn frame_reply(reply: &Reply<'_>, out: &mut Vec<u8>) -> bool {
             let code = if word == 0 { usual_code(reason) } else { word };
             frames::close(out, code, reason.label());
         }
+        // Telnet is for connections without frames.
+        Reply::Telnet(_) => {}
         _ => return false,
     }
     true
