@@ -3,6 +3,7 @@
 
 mod doors;
 mod intake;
+mod rejections;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +33,7 @@ use crate::signals::{Asked, Signals};
 use crate::watchdog::Watchdog;
 pub use doors::{Addresses, AdminPort, Doors, explain_listen_error};
 use intake::{accept, turned_away};
+use rejections::Rejections;
 
 /// How long nobody is accepted for whom there is no place among the handshakes.
 const NO_ROOM_WAIT: Duration = Duration::from_millis(10);
@@ -64,7 +66,6 @@ struct Server {
     /// Shards that have not ended.
     running: u16,
     memory_bytes_max: u64,
-    mask_addresses: bool,
     admission: Admission,
     proxies: Proxies,
     /// What clients are shown who come through TLS, if they can.
@@ -72,8 +73,7 @@ struct Server {
     handshakes: Handshakes,
     visits: Visits,
     started: Instant,
-    /// When it was last told that connections are turned away, by [`CloseReason::index`].
-    told_away: [Option<Instant>; CloseReason::ALL.len()],
+    rejections: Rejections,
 }
 
 /// Serves clients who come through `doors` until a signal says to stop. Another has it `reload` its
@@ -144,6 +144,7 @@ impl Server {
         }
         Ok(Self {
             addresses,
+            rejections: Rejections::new(board.clone(), config.mask_addresses),
             board,
             watchdog,
             notify: Notify::from_env(),
@@ -152,7 +153,6 @@ impl Server {
             farewells,
             running: config.shards,
             memory_bytes_max: config.limits.memory_bytes_max,
-            mask_addresses: config.mask_addresses,
             proxies: Proxies::new(config.proxies.clone()),
             certificates,
             handshakes: Handshakes::new(
@@ -164,7 +164,6 @@ impl Server {
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
-            told_away: Default::default(),
         })
     }
 
@@ -197,16 +196,20 @@ impl Server {
                 },
                 asked = self.proxies.next() => match asked {
                     Ok(arrival) => self.let_in(vec![arrival]),
-                    Err(proxy) => self.count_away(proxy, CloseReason::BadProxyHeader),
+                    Err(proxy) => self.rejections.record(CloseReason::BadProxyHeader, proxy),
                 },
                 settled = self.handshakes.next() => self.settle(settled),
                 visited = self.visits.next() => self.see_off(visited),
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
-                () = self.watchdog.look() => self.board.show_stuck(self.watchdog.stuck_seconds()),
+                () = self.watchdog.look() => {
+                    self.board.show_stuck(self.watchdog.stuck_seconds());
+                    self.rejections.tick();
+                }
                 () = self.notify.wellness_is_due() => self.tell_wellness(),
             }
         }
+        self.rejections.finish();
         self.board.show_drain();
         self.notify.stopping();
         drop(acceptors);

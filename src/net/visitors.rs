@@ -24,14 +24,22 @@ pub struct Shown {
     pub masked: bool,
 }
 
+impl Shown {
+    /// The network that is shown in place of the address, if it is masked.
+    #[must_use]
+    pub fn network(&self) -> Option<IpNet> {
+        let ip = self.from.ip().to_canonical();
+        let bits = if ip.is_ipv4() { V4_BITS } else { V6_BITS };
+        self.masked.then(|| IpNet::new_assert(ip, bits).trunc())
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ip = self.from.ip().to_canonical();
-        if !self.masked {
-            return SocketAddr::new(ip, self.from.port()).fmt(f);
+        match self.network() {
+            Some(network) => network.fmt(f),
+            None => SocketAddr::new(self.from.ip().to_canonical(), self.from.port()).fmt(f),
         }
-        let bits = if ip.is_ipv4() { V4_BITS } else { V6_BITS };
-        IpNet::new_assert(ip, bits).trunc().fmt(f)
     }
 }
 

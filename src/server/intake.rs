@@ -1,23 +1,19 @@
 //! Who comes in: from being accepted to a place on a shard, or to being turned away.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::select_all;
-use tracing::warn;
 
 use super::Server;
 use crate::core::placement::least_loaded;
 use crate::http::{Upgraded, Visited};
 use crate::mesh::{Mail, Newcomer};
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
-use crate::net::{Acceptor, Arrival, Certificates, Port, Settled, Shown, refuse};
+use crate::net::{Acceptor, Arrival, Certificates, Port, Settled, refuse};
 use crate::proto::Wire;
 use crate::shard::is_short;
 use crate::socket::Socket;
-
-/// How often it is told that clients are turned away, at most.
-const REFUSAL_WARN_EVERY: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Whether there is room for who comes to a port and has something to settle first.
@@ -91,7 +87,7 @@ impl Server {
         if has_begun {
             self.loads.waits(ticket);
         } else {
-            self.count_away(from, CloseReason::Full);
+            self.rejections.record(CloseReason::Full, from);
         }
     }
 
@@ -101,7 +97,7 @@ impl Server {
         match outcome {
             Ok(Some(socket)) => self.welcome_to_chat(socket, (from, ticket), Wire::Line),
             Ok(None) => {}
-            Err(reason) => self.count_away(from, reason),
+            Err(reason) => self.rejections.record(reason, from),
         }
     }
 
@@ -113,7 +109,7 @@ impl Server {
                 self.welcome_to_chat(socket, (from, ticket), wire);
             }
             Ok(None) => {}
-            Err(reason) => self.count_away(from, reason),
+            Err(reason) => self.rejections.record(reason, from),
         }
     }
 
@@ -162,19 +158,7 @@ impl Server {
             Port::Https if !is_its_own_doing => self.visits.refuse(stream, (reason, &line), config),
             Port::Https | Port::Tls => {}
         }
-        self.count_away(from, reason);
-    }
-
-    pub(super) fn count_away(&mut self, from: SocketAddr, reason: CloseReason) {
-        self.board.count_away(reason);
-        let told = &mut self.told_away[reason.index()];
-        let now = Instant::now();
-        if told.is_none_or(|at| now.duration_since(at) >= REFUSAL_WARN_EVERY) {
-            *told = Some(now);
-            let so_far = self.board.turned_away(reason);
-            let from = Shown { from, masked: self.mask_addresses };
-            warn!(reason = reason.label(), %from, so_far, "connections are turned away");
-        }
+        self.rejections.record(reason, from);
     }
 }
 
