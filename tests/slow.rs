@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Client, Server, expect_quiet, introduced, people};
+use common::{Client, Server, at_the_end, expect_quiet, introduced, people};
 
 /// What a room may keep for members who read slowly, in the tests here.
 const FEED_BYTES_MAX: &str = "65536";
@@ -70,6 +72,61 @@ fn catch_up(sloth: &mut Client) -> usize {
 fn dropped(line: &str) -> Option<usize> {
     let rest = line.strip_prefix("Server is very busy and dropped ")?;
     rest.strip_suffix(" messages, sorry!")?.parse().ok()
+}
+
+/// A time in which a peer that has vanished would be found to have: so much data is outstanding for
+/// the clients below, and TCP's own timeout is half of `--vanish-seconds`.
+const LONGER_THAN_A_PEER_VANISHES: Duration = Duration::from_secs(4);
+
+/// Has `talker` talk until `over`. All that it is told which nobody said.
+fn talk_until(over: &AtomicBool, talker: &mut Client) -> Vec<String> {
+    let text = "x".repeat(TEXT_CHARS);
+    let said = format!("{}: {text}", talker.name());
+    let mut told = vec![];
+    while !over.load(Ordering::Relaxed) {
+        talker.send_bytes(format!("{text}\n").repeat(WINDOW).as_bytes());
+        (0..WINDOW).for_each(|_| told.extend(talker.skip_to(&said)));
+        thread::sleep(Duration::from_millis(10));
+    }
+    told
+}
+
+/// Has somebody talk while `reads` takes the time it takes to read as a client of an ordinary receive
+/// buffer; then that client must still be here.
+fn is_judged_by_the_stall_rule_alone(args: &[&str], reads: impl FnOnce(&mut Client)) {
+    let server = Server::start(1, args);
+    let mut talkers = people(&server, ["talker"]);
+    let mut reader = introduced(Client::connect(&server), "reader", &mut talkers);
+    let [mut talker] = talkers;
+    let over = AtomicBool::new(false);
+    let told = thread::scope(|scope| {
+        let talks = scope.spawn(|| talk_until(&over, &mut talker));
+        let _over = at_the_end(|| over.store(true, Ordering::Relaxed));
+        reads(&mut reader);
+        over.store(true, Ordering::Relaxed);
+        talks.join().expect("nothing is wrong with the talker")
+    });
+    assert_eq!(told, [""; 0], "{:?}", server.stderr.so_far());
+    let line = talker.say_something();
+    reader.skip_to(&line);
+}
+
+#[test]
+fn who_does_not_read_for_a_while_has_not_vanished() {
+    let args = ["--stall-seconds", "60", "--vanish-seconds", "2"];
+    is_judged_by_the_stall_rule_alone(&args, |_| thread::sleep(LONGER_THAN_A_PEER_VANISHES));
+}
+
+#[test]
+fn who_reads_in_small_steps_has_not_vanished() {
+    let args = ["--stall-seconds", "20", "--vanish-seconds", "2"];
+    is_judged_by_the_stall_rule_alone(&args, |reader| {
+        let started = Instant::now();
+        while started.elapsed() < LONGER_THAN_A_PEER_VANISHES * 2 {
+            assert_ne!(reader.read_blindly(4 << 10), 0, "the connection is open");
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
 }
 
 #[test]

@@ -99,7 +99,9 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_PING_SECONDS", value_name = "1..=3600", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
     pub ping_seconds: u64,
-    /// Seconds in which a client that has fallen behind must read 4 KiB, or is sent away.
+    /// Seconds in which the socket of a client that has fallen behind must take more, or it is sent
+    /// away. A socket does once the client has read about what its receive buffer holds, usually
+    /// 128 KiB.
     #[arg(long, env = "HUBBUB_STALL_SECONDS", value_name = "1..=3600", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
     pub stall_seconds: u64,

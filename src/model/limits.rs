@@ -37,10 +37,11 @@ pub struct Limits {
     pub gather_wait_max: Duration,
     /// How long a client may send nothing before its session ends; unlimited if there is none.
     pub idle_wait_max: Option<Duration>,
-    /// How long a client that has fallen behind may take to read [`Limits::stall_bytes_min`].
+    /// How long the socket of a client that has fallen behind may take to accept
+    /// [`Limits::stall_bytes_min`].
     pub stall_wait_max: Duration,
-    /// What a client that has fallen behind has to read in each [`Limits::stall_wait_max`], in
-    /// bytes.
+    /// What the socket of a client that has fallen behind has to accept in each
+    /// [`Limits::stall_wait_max`], in bytes.
     pub stall_bytes_min: u64,
     /// What a session's commands may cost each second.
     pub allowance: Allowance,

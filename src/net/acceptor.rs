@@ -94,7 +94,7 @@ fn prepare(socket: &Socket, vanish_wait: Duration) -> io::Result<()> {
     // All of these are inherited by every connection: no system call for each.
     socket.set_tcp_nodelay(true)?;
     // Probes are for connections on which nothing waits, the other is for those on which something
-    // does: neither finds both.
+    // does: neither finds both. For a slow consumer the other is suspended, see `user_timeout`.
     socket.set_tcp_keepalive(&keepalive(vanish_wait))?;
     socket.set_tcp_user_timeout(Some(vanish_wait / 2))?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;

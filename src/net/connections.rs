@@ -15,6 +15,7 @@ use crate::model::{CloseReason, Command, Limits, Moment, ShardId, Slot, Ticket};
 use crate::net::Loads;
 use crate::net::lingering::Lingering;
 use crate::net::readiness::ReadinessSet;
+use crate::net::user_timeout::UserTimeout;
 use crate::net::visitors::Visitors;
 use crate::proto::web::End;
 use crate::proto::{Decoder, Opening, Wire};
@@ -51,6 +52,8 @@ struct Connection {
     broken: bool,
     /// The connection is on the list of those to be read.
     queued: bool,
+    /// The socket takes no more for now, so its user timeout is suspended.
+    blocked: bool,
 }
 
 /// The connections of one shard, by slot.
@@ -67,6 +70,7 @@ pub struct Connections {
     buffer: Box<[u8]>,
     clean: String,
     scratch: Scratch,
+    user_timeout: UserTimeout,
     /// Bytes in all tails.
     tail_bytes: usize,
     limits: Limits,
@@ -102,6 +106,7 @@ impl Connections {
             buffer: vec![0; buffer_bytes(&limits)].into(),
             clean: String::new(),
             scratch: Scratch::default(),
+            user_timeout: UserTimeout::default(),
             tail_bytes: 0,
             limits,
             loads,
@@ -157,6 +162,7 @@ impl Connections {
             announced: !wire.starts_in_lobby(),
             broken: false,
             queued: false,
+            blocked: false,
         });
         self.make_ready(slot);
         Ok(())
@@ -191,6 +197,9 @@ impl Connections {
             let Some(Some(connection)) = self.table.get_mut(slot as usize) else { continue };
             let is_writable = event.is_writable() || event.is_error();
             if is_writable && connection.socket.flush(&mut self.scratch).is_ok() {
+                if std::mem::take(&mut connection.blocked) {
+                    self.user_timeout.resume(connection.socket.stream());
+                }
                 writable(slot);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -403,38 +412,42 @@ impl Connections {
     /// and is put on the ready list: reading it brings what its client sent before, then the error.
     #[inline]
     pub fn write(&mut self, slot: Slot, bytes: &[u8]) -> usize {
-        self.write_with(slot, |socket, scratch| socket.write(bytes, scratch)).unwrap_or(bytes.len())
+        self.write_with(slot, bytes.len(), |socket, scratch| socket.write(bytes, scratch))
     }
 
     /// As [`Connections::write`], from several places.
     pub fn write_parts(&mut self, slot: Slot, parts: &[IoSlice<'_>]) -> usize {
-        self.write_with(slot, |socket, scratch| socket.write_parts(parts, scratch))
-            .unwrap_or_else(|| parts.iter().map(|part| part.len()).sum())
+        let len = parts.iter().map(|part| part.len()).sum();
+        self.write_with(slot, len, |socket, scratch| socket.write_parts(parts, scratch))
     }
 
+    /// Writes `len` bytes: how many were taken.
     #[inline]
     fn write_with(
         &mut self,
         slot: Slot,
+        len: usize,
         write: impl Fn(&mut Socket, &mut Scratch) -> io::Result<usize>,
-    ) -> Option<usize> {
-        let connection = self.table[slot as usize].as_mut()?;
-        loop {
+    ) -> usize {
+        let Some(connection) = self.table[slot as usize].as_mut() else { return len };
+        let taken = loop {
             self.counters.writes += 1;
             match write(&mut connection.socket, &mut self.scratch) {
-                Ok(count) => {
-                    self.counters.bytes_written += count as u64;
-                    return Some(count);
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Some(0),
+                Ok(count) => break count,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break 0,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {
                     (connection.readable, connection.more_in_sight) = (true, true);
                     self.make_ready(slot);
-                    return None;
+                    return len;
                 }
             }
+        };
+        self.counters.bytes_written += taken as u64;
+        if taken < len && !std::mem::replace(&mut connection.blocked, true) {
+            self.user_timeout.suspend(connection.socket.stream());
         }
+        taken
     }
 }
 

@@ -10,6 +10,7 @@ mod loads;
 mod places;
 pub mod proxy;
 mod readiness;
+mod user_timeout;
 mod visitors;
 
 pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, adopt, listen, refuse};
