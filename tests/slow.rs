@@ -91,8 +91,8 @@ fn talk_until(over: &AtomicBool, talker: &mut Client) -> Vec<String> {
     told
 }
 
-/// Has somebody talk while `reads` takes the time it takes to read as a client of an ordinary receive
-/// buffer; then that client must still be here.
+/// Has somebody talk while `reads` takes the time it takes to read as a client of an ordinary
+/// receive buffer; then that client must still be here.
 fn is_judged_by_the_stall_rule_alone(args: &[&str], reads: impl FnOnce(&mut Client)) {
     let server = Server::start(1, args);
     let mut talkers = people(&server, ["talker"]);

@@ -1,8 +1,9 @@
 //! Clients that have fallen behind: their sockets took less than they were owed. That is no fault;
-//! not to read on is. Progress is what the socket takes: it takes more only once the client's system
-//! has told of room in its receive buffer, which it does in steps of up to that buffer's size. So what
-//! a client has to read within [`Limits::stall_wait_max`] is about that (128 KiB as a rule), and not
-//! [`Limits::stall_bytes_min`], which only keeps a few bytes from counting as progress.
+//! not to read on is. Progress is what the socket takes: it takes more only once the client's
+//! system has told of room in its receive buffer, which it does in steps of up to that buffer's
+//! size. So what a client has to read within [`Limits::stall_wait_max`] is about that (128 KiB as a
+//! rule), and not [`Limits::stall_bytes_min`], which only keeps a few bytes from counting as
+//! progress.
 
 use std::collections::HashMap;
 

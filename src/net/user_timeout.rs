@@ -2,8 +2,8 @@
 //! outstanding, which keepalive does not. But Linux lets the same time run while a living peer
 //! acknowledges that its window is shut, until there is room for the next segment: a client that
 //! reads slowly would be taken for one that has vanished. So the timeout is suspended as long as a
-//! socket takes no more: such a client is a slow consumer, vanished or not, and the core ends it when
-//! it makes no progress within [`Limits::stall_wait_max`].
+//! socket takes no more: such a client is a slow consumer, vanished or not, and the core ends it
+//! when it makes no progress within [`Limits::stall_wait_max`].
 //!
 //! What is left is a peer whose window is shut while less than the socket takes is outstanding (see
 //! `UNSENT_BYTES_MAX` of the acceptor): it has to read something within the timeout.

@@ -1,6 +1,7 @@
 //! The log of rejected connections: for each reason and network at most one line a second, so that
 //! the loudest address hides no other from whoever reads the log (fail2ban does), in a table with a
-//! hard bound, so that many addresses cannot fill disk or memory. What a line leaves out is counted.
+//! hard bound, so that many addresses cannot fill disk or memory. What a line leaves out is
+//! counted.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};

@@ -61,11 +61,7 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             put(out, format_args!("You can be in {max} rooms at most\n"))
         }
         Reply::RoomRefused(room, refusal) => {
-            let why = match refusal {
-                Refusal::ServerHasTooMany => "the server has as many rooms as it can have",
-                Refusal::TooSoon => "you make rooms too quickly, wait a little",
-            };
-            line(out, &["Room ", room.as_str(), " is not there to join: ", why]);
+            line(out, &["Room ", room.as_str(), " is not there to join: ", why_refused(refusal)]);
         }
         Reply::NameTaken(name) => line(out, &[name.as_str(), " is already taken"]),
         Reply::NameInvalid => line(out, &["Name must be 2 - 20 alphanumeric chars"]),
@@ -88,9 +84,7 @@ pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             put(out, format_args!("Server is very busy and dropped {count} messages, sorry!\n"))
         }
         Reply::Internal => line(out, &["Internal error, closing this connection"]),
-        Reply::Idle(seconds) => {
-            put(out, format_args!("You have said nothing for {seconds} s, bye!\n"));
-        }
+        Reply::Idle(s) => put(out, format_args!("You have said nothing for {s} s, bye!\n")),
         Reply::Farewell { seconds } => {
             if seconds > 1 {
                 put(out, format_args!("Please do not come back before {seconds} s have passed\n"));
@@ -113,6 +107,13 @@ fn history(past: &Past, out: &mut Vec<u8>) {
     put(out, format_args!("Last {count} messages:\n"));
     for said in past.messages() {
         line(out, &[said.author, ": ", said.text]);
+    }
+}
+
+fn why_refused(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::ServerHasTooMany => "the server has as many rooms as it can have",
+        Refusal::TooSoon => "you make rooms too quickly, wait a little",
     }
 }
 

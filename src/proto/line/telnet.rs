@@ -116,7 +116,8 @@ impl Telnet {
 
     fn filter_slowly(&mut self, buffer: &mut [u8], arrived: Range<usize>) -> usize {
         let mut end = arrived.start;
-        for byte in buffer[arrived].to_vec() {
+        let arrived = buffer[arrived].to_vec();
+        for byte in arrived {
             let kept = self.take(byte, &mut buffer[..end]);
             buffer[end..end + kept.len()].copy_from_slice(&kept);
             end += kept.len();
