@@ -274,7 +274,11 @@ impl Core {
             let who = session.name.clone();
             self.send(home, ShardMsg::RoomLeave { room, session: id, who }, now);
         }
-        self.release_name(id, session.name.key(), now);
+        let is_replaced =
+            matches!(session.gate, Gate::Closing(Ending { reason: CloseReason::Replaced, .. }));
+        if !is_replaced {
+            self.release_name(id, session.name.key(), now);
+        }
     }
 
     pub(super) fn release_name(&mut self, session: SessionId, name: Key, now: Moment) {

@@ -102,10 +102,8 @@ impl Core {
             return;
         }
         let (old, new) = (self.sessions.id(slot), successor.session);
-        // What is left of it needs a name of its own, as every session has.
-        let guest = self.guests.draw(|key| self.names.is_taken(key));
-        self.names.claim(guest.key(), old);
-        let name = std::mem::replace(&mut self.sessions[slot].name, guest);
+        // It goes by it in lists for as long as it is in a room, and does not own it any more.
+        let name = self.sessions[slot].name.clone();
         let rooms: Vec<RoomIndex> =
             self.sessions[slot].rooms.iter().filter(|it| !it.leaving).map(|it| it.room).collect();
         let names = rooms.iter().map(|&room| self.rooms[room].name.clone()).collect();

@@ -7,7 +7,8 @@ use super::oracle::missed;
 use super::world::World;
 use crate::core::Core;
 use crate::core::placement::home_of;
-use crate::model::ShardId;
+use crate::core::session::Gate;
+use crate::model::{CloseReason, ShardId};
 
 impl World {
     fn cores(&self) -> impl Iterator<Item = &Core> {
@@ -32,7 +33,12 @@ impl World {
             }
         }
         for core in self.cores() {
-            for (slot, session) in core.sessions().iter() {
+            let is_replaced = |gate: &Gate| match gate {
+                Gate::Closing(ending) => ending.reason == CloseReason::Replaced,
+                _ => false,
+            };
+            let all = core.sessions().iter();
+            for (slot, session) in all.filter(|(_, session)| !is_replaced(&session.gate)) {
                 let owner = owners.get(&session.name.key());
                 assert_eq!(owner, Some(&core.sessions().id(slot)), "{} is theirs", session.name);
             }
