@@ -306,7 +306,11 @@ impl Shard {
         let is_held_back = self.connections.awaits_first_line(slot)
             && !self.look_at_first_line(slot, &mut input, now);
         let exhausted = is_held_back || self.handle_commands(slot, &mut input, now);
-        let noise = (self.connections.counters.bytes_read - read_before) / BYTES_PER_MESSAGE;
+        let bytes_read = self.connections.counters.bytes_read - read_before;
+        if bytes_read > 0 {
+            self.core.heard_from(slot);
+        }
+        let noise = bytes_read / BYTES_PER_MESSAGE;
         if noise > 0 {
             self.core.handle_noise(slot, noise as u32, now);
         }
@@ -343,7 +347,9 @@ impl Shard {
 
     fn tick(&mut self, now: Moment) {
         if self.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.core.handle_tick(now);
+            let (connections, more_events) = (&self.connections, self.more_events);
+            let unread = |slot| more_events || connections.has_unread(slot);
+            self.core.handle_tick(now, &unread);
             self.connections.handle_tick(now);
         }
     }
@@ -379,8 +385,10 @@ impl Shard {
         let held = self.held_bytes();
         let too_much = self.account.settle(held);
         if too_much > 0 {
-            warn!(shard = %self.id, held, too_much, "short of memory: who holds most goes first");
-            self.core.relieve(usize::try_from(too_much).unwrap_or(usize::MAX), now);
+            warn!(shard = %self.id, held, too_much, "over the memory limit, evicting the largest");
+            let connections: Vec<(Slot, usize)> = self.connections.holders().collect();
+            let too_much = usize::try_from(too_much).unwrap_or(usize::MAX);
+            self.core.reclaim(too_much, &connections, now);
         }
     }
 
@@ -459,7 +467,7 @@ impl Shard {
             sessions: core.sessions().len() as u64,
             rooms: core.homes() as u64,
             names: core.names().len() as u64,
-            feed_bytes: core.rooms().held_bytes() as u64,
+            feed_bytes: core.rooms().log_bytes() as u64,
             owed_bytes: core.sessions().owed_bytes() as u64,
             held_bytes: self.held_bytes(),
             mail: (self.mailbox.len() + self.inbox.len()) as u64,

@@ -114,7 +114,7 @@ impl Chat {
         self.run(sink);
         self.now = self.now.after(A_WHILE);
         for core in &mut self.cores {
-            core.handle_tick(self.now);
+            core.handle_tick(self.now, &|_| false);
         }
         self.run(sink);
     }

@@ -57,8 +57,11 @@ impl Core {
             Command::Quit => self.begin_close(slot, CloseReason::Quit.into(), now),
             Command::Malformed => self.reply(slot, &Reply::Malformed),
             Command::Telnet(answer) => self.reply(slot, &Reply::Telnet(answer)),
-            Command::Ping(payload) => self.reply(slot, &Reply::Pong(payload)),
-            Command::Pong => self.sessions[slot].asked = false,
+            Command::Ping(payload) => {
+                self.heard_from(slot);
+                self.reply(slot, &Reply::Pong(payload));
+            }
+            Command::Pong => self.heard_from(slot),
             Command::Close(word) => {
                 self.begin_close(slot, Ending { reason: CloseReason::Quit, word }, now);
             }
@@ -214,7 +217,7 @@ impl Core {
     /// Ends the session in `slot` in good order: it leaves its rooms, reads what it is owed, and is
     /// gone.
     pub(super) fn begin_close(&mut self, slot: Slot, ending: Ending, now: Moment) {
-        self.sessions[slot].gate = Gate::Closing(ending);
+        self.sessions.change(slot, |it| it.gate = Gate::Closing(ending));
         if self.sessions[slot].blocked {
             self.close_in_time(slot, now);
         }

@@ -69,13 +69,7 @@ impl Core {
     /// The list the session waits for, if it still does.
     fn gather_of(&mut self, id: SessionId) -> Option<(Slot, &mut Gather)> {
         let slot = self.sessions.find(id)?;
-        match &mut self.sessions[slot].gate {
-            Gate::Busy(request) => match &mut **request {
-                Request::Gather(gather) => Some((slot, gather)),
-                _ => None,
-            },
-            _ => None,
-        }
+        Some((slot, self.sessions[slot].gathering()?))
     }
 
     /// A shard's answer to question `req` of a session, for `add` to take in.
@@ -86,12 +80,15 @@ impl Core {
         now: Moment,
         add: impl FnOnce(&mut Gather),
     ) {
-        let Some((slot, gather)) = self.gather_of(id).filter(|(_, gather)| gather.req == req)
-        else {
+        let Some((slot, _)) = self.gather_of(id).filter(|(_, gather)| gather.req == req) else {
             return;
         };
-        add(gather);
-        if gather.is_complete() {
+        let is_complete = self.sessions.change(slot, |session| {
+            let gather = session.gathering().expect("it was a moment ago");
+            add(gather);
+            gather.is_complete()
+        });
+        if is_complete {
             self.finish_gather(slot, now);
         }
     }
@@ -113,7 +110,7 @@ impl Core {
     }
 
     fn finish_gather(&mut self, slot: Slot, now: Moment) {
-        let gate = std::mem::replace(&mut self.sessions[slot].gate, Gate::Open);
+        let gate = self.sessions.change(slot, |it| std::mem::replace(&mut it.gate, Gate::Open));
         let Gate::Busy(request) = gate else { unreachable!("it was gathering") };
         let Request::Gather(gather) = *request else { unreachable!("it was gathering") };
         let (sessions, rooms) = (&mut self.sessions, &mut self.rooms);

@@ -126,7 +126,8 @@ impl Core {
                 && !matches!(self.sessions[slot].gate, Gate::Closing(_))
             {
                 self.reply(slot, &Reply::Farewell { seconds });
-                self.sessions[slot].gate = Gate::Closing(CloseReason::Drain.into());
+                let closing = Gate::Closing(CloseReason::Drain.into());
+                self.sessions.change(slot, |it| it.gate = closing);
                 self.part(slot);
             }
         }

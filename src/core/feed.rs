@@ -100,6 +100,12 @@ impl Feed {
         &self.members
     }
 
+    /// Bytes of memory for the members.
+    #[must_use]
+    pub fn members_bytes(&self) -> usize {
+        self.members.capacity() * size_of::<Member>()
+    }
+
     /// The member at `index`.
     pub fn member_mut(&mut self, index: u32) -> &mut Member {
         &mut self.members[index as usize]

@@ -149,8 +149,10 @@ impl Core {
     /// The session in `slot` has got all it is owed.
     fn finish_session(&mut self, slot: Slot, now: Moment) {
         self.laggards.caught_up(self.sessions.id(slot));
+        let before = self.sessions.owed(slot);
+        self.sessions[slot].outbox = None;
+        self.sessions.recount(slot, before);
         let session = &mut self.sessions[slot];
-        session.outbox = None;
         if let Gate::Closing(Ending { reason, .. }) = session.gate
             && (session.rooms.is_empty() || reason == CloseReason::Drain)
         {

@@ -59,6 +59,15 @@ impl Gather {
         }
     }
 
+    /// Bytes of memory that the list has.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match &self.list {
+            List::Rooms(rooms) => rooms.capacity() * size_of::<RoomSize>(),
+            List::Users { names, .. } => names.capacity() * size_of::<Name>(),
+        }
+    }
+
     /// Whether every shard has answered.
     #[must_use]
     pub fn is_complete(&self) -> bool {

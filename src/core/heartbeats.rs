@@ -35,32 +35,35 @@ impl Core {
         }
     }
 
-    /// Asks all whose time has come, and ends those who have not answered the last time.
-    pub(super) fn ask_presence(&mut self, now: Moment) {
+    /// Pings all clients whose time has come, and ends those that have sent nothing since the last
+    /// ping.
+    pub(super) fn ask_presence(&mut self, now: Moment, unread: &dyn Fn(Slot) -> bool) {
         if self.drain.has_begun() {
             return;
         }
         let due = self.heartbeats.partition_point(|&(due, _)| due <= now);
         for (_, id) in self.heartbeats.drain(..due).collect::<Vec<_>>() {
             if let Some(slot) = self.sessions.find(id) {
-                self.ask(slot, now);
+                self.ask(slot, now, unread);
             }
         }
         self.set_heartbeats();
     }
 
-    fn ask(&mut self, slot: Slot, now: Moment) {
+    fn ask(&mut self, slot: Slot, now: Moment, unread: &dyn Fn(Slot) -> bool) {
         let session = &mut self.sessions[slot];
         if matches!(session.gate, Gate::Closing(_)) {
             return;
         }
-        // Who has not got the question yet is judged by how much it reads.
+        // A client that has not got the ping yet is judged by how much it reads; of one whose input
+        // waits, because it is throttled or the server was stopped, the answer may be in there.
         let is_behind = session.blocked || session.outbox.is_some();
-        if !is_behind && std::mem::replace(&mut session.asked, true) {
+        let is_excused = is_behind || session.waiting || unread(slot);
+        if !is_excused && std::mem::replace(&mut session.asked, true) {
             self.end(slot, CloseReason::NoPong, now);
             return;
         }
-        if !is_behind {
+        if !is_excused {
             self.reply(slot, &Reply::Ping);
         }
         self.ask_later(slot, now);

@@ -91,6 +91,7 @@ impl Core {
         } else {
             self.gather_tally(index, now, |home| home.joined += 1);
         }
+        self.rooms.recount(index);
         let room = &self.rooms[index];
         let home = room.home.as_ref().expect("just made");
         let stamp = Stamp { seq: home.seq, time: self.rooms.time };
@@ -229,7 +230,7 @@ mod tests {
         let (mut core, _) = core();
         assert_eq!(core.next_deadline(), Some(Moment(1_000)));
         core.open_in_lobby(Wire::Line, Moment(400));
-        core.handle_tick(Moment(1_000));
+        core.handle_tick(Moment(1_000), &|_| false);
         assert_eq!((told(&core), core.next_deadline()), (1, None), "both are told");
         core.open_in_lobby(Wire::Line, Moment(1_300));
         assert_eq!(core.next_deadline(), Some(Moment(2_300)));
@@ -238,12 +239,12 @@ mod tests {
     #[test]
     fn a_sum_of_nobody_is_not_told() {
         let (mut core, slot) = core();
-        core.handle_tick(Moment(1_000));
+        core.handle_tick(Moment(1_000), &|_| false);
         core.handle_command(slot, Command::Switch("den"), Moment(2_000));
         core.handle_command(slot, Command::Switch("main"), Moment(2_500));
-        core.handle_tick(Moment(3_000));
+        core.handle_tick(Moment(3_000), &|_| false);
         assert_eq!(told(&core), 1, "by the timer of the room that was there before");
-        core.handle_tick(Moment(3_500));
+        core.handle_tick(Moment(3_500), &|_| false);
         assert_eq!(told(&core), 1, "its own has nobody to tell of");
     }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
+use crate::core::memory::map_bytes;
 use crate::model::{Limits, Moment, SessionId};
 
 /// Those who have fallen behind, and how they get on. Whoever reads costs nothing here.
@@ -75,6 +76,13 @@ impl Laggards {
         {
             lag.caught_up = true;
         }
+    }
+
+    /// Bytes of memory for all of them.
+    #[inline]
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        map_bytes(&self.0)
     }
 
     /// `session` has ended.

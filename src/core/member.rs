@@ -37,7 +37,10 @@ impl Core {
         };
         let session = &mut self.sessions[slot];
         let member = room.feed_for(session.wire).add(slot, session.held);
-        session.rooms.push(Membership { room: index, index: member, leaving: false });
+        let membership = Membership { room: index, index: member, leaving: false };
+        self.sessions.change(slot, |it| it.rooms.push(membership));
+        self.rooms.recount(index);
+        let room = &self.rooms[index];
         let (room, epoch) = (room.name.clone(), past.as_ref().map_or(0, |past| past.epoch));
         self.reply(slot, &Reply::Entered { room: &room, epoch, seq: stamp.seq });
         if let Some(past) = past {
@@ -110,10 +113,10 @@ impl Core {
 
     /// Takes the session in `slot` out of the feed of the room at `index`.
     pub(super) fn remove_member(&mut self, slot: Slot, index: RoomIndex) {
-        let session = &mut self.sessions[slot];
-        let wire = session.wire;
-        let at = session.rooms.iter().position(|m| m.room == index).expect("a room it is in");
-        let membership = session.rooms.remove(at);
+        let (wire, membership) = self.sessions.change(slot, |session| {
+            let at = session.rooms.iter().position(|m| m.room == index).expect("a room it is in");
+            (session.wire, session.rooms.remove(at))
+        });
         let sessions = &mut self.sessions;
         self.rooms[index].feed_mut(wire).remove(membership.index, |moved, place| {
             sessions[moved].membership(index).expect("a member").index = place;
@@ -138,7 +141,7 @@ impl Core {
         let outbox = session.outbox.get_or_insert_default();
         let start = log.first().max(cursor);
         let backlog = log.bytes(start..log.head()).len();
-        let fits = outbox.bytes() + backlog <= self.limits.outbox_bytes_max;
+        let fits = outbox.held_bytes() + backlog <= self.limits.outbox_bytes_max;
         let kept_from = if fits { start } else { log.head() };
         if kept_from > cursor {
             let wire = session.wire;

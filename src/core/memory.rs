@@ -1,22 +1,38 @@
-//! The account of what is held for clients and rooms, and what is done when it is too much.
+//! The account of what is held for clients and rooms, and what is evicted when it is too much.
+//!
+//! Whatever is counted is counted as it is allocated, and has a holder that can be asked to give it
+//! back: a session for its unread input and its replies, a room for what its members have not read
+//! and what it remembers.
 
 use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 
 use crate::core::Core;
 use crate::core::room::RoomIndex;
 use crate::model::{CloseReason, Moment, Slot};
 
-/// What a client costs who is idle, with its connection and its name's entry in the directory, in
-/// bytes: measured, and rounded up (see `results/`).
-const CLIENT_BYTES: usize = 256;
+/// Bytes that a session has for itself up to which its room's memory goes first: a few replies that
+/// it has not read yet, or a line that is not whole.
+const FAIR_BYTES: usize = 4 << 10;
 
-/// Who holds memory that can be given back.
+/// A holder of memory that can be evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Holder {
-    /// A room's feeds, for members who are behind.
-    Room(RoomIndex),
-    /// A session's outbox.
+    /// A session's input and replies.
     Session(Slot),
+    /// A room's feeds, for members who are behind, and its history.
+    Room(RoomIndex),
+}
+
+/// Bytes of memory that a map has: each bucket has a byte of control, and seven of eight may be
+/// taken.
+#[inline]
+pub(super) fn map_bytes<K, V, S>(map: &HashMap<K, V, S>) -> usize {
+    map.capacity() * 8 / 7 * (size_of::<(K, V)>() + 1)
+}
+
+fn queue_bytes<T>(queue: &VecDeque<T>) -> usize {
+    queue.capacity() * size_of::<T>()
 }
 
 impl Core {
@@ -24,31 +40,60 @@ impl Core {
     #[inline]
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.rooms.held_bytes() + self.sessions.owed_bytes() + self.sessions.len() * CLIENT_BYTES
+        self.rooms.held_bytes()
+            + self.sessions.held_bytes()
+            + self.names.held_bytes()
+            + self.laggards.held_bytes()
+            + self.timers.held_bytes()
+            + map_bytes(&self.founders)
+            + map_bytes(&self.successors)
+            + queue_bytes(&self.heartbeats)
+            + queue_bytes(&self.lobby_queue)
+            + queue_bytes(&self.closed)
+            + queue_bytes(&self.resumed)
+            + queue_bytes(&self.registered)
     }
 
-    /// Gives back `bytes`, if so much can be. The largest holders go first: rooms keep less for
-    /// members who are behind, clients who leave much unread are sent away.
-    pub fn relieve(&mut self, bytes: usize, now: Moment) {
+    /// Evicts `bytes`, if there are so many: `connections` says what the connections of sessions
+    /// hold for them beside the core. First sessions go that hold much by their own doing, then
+    /// rooms keep less for members who are behind, then other sessions; of each the largest first.
+    pub fn reclaim(&mut self, bytes: usize, connections: &[(Slot, usize)], now: Moment) {
         let mut freed = self.rooms.shed_spares();
-        let rooms = self.rooms.holders().map(|(bytes, index)| (bytes, Holder::Room(index)));
-        let sessions = self.sessions.iter().map(|(slot, _)| slot);
-        let sessions = sessions.map(|slot| (self.sessions.owed(slot), Holder::Session(slot)));
-        let mut holders: Vec<(usize, Holder)> = rooms.chain(sessions).collect();
-        holders.retain(|&(held, _)| held > 0);
-        holders.sort_unstable_by_key(|&holder| Reverse(holder));
-        for (held, holder) in holders {
+        for (held, holder) in self.holders(connections) {
             if freed >= bytes {
                 break;
             }
             freed += match holder {
                 Holder::Room(index) => self.rooms.shed(index),
-                Holder::Session(slot) => {
+                Holder::Session(slot) if self.sessions.get_mut(slot).is_some() => {
                     self.end(slot, CloseReason::Memory, now);
                     held
                 }
+                Holder::Session(_) => 0,
             };
         }
         self.counters.relieved += freed as u64;
+    }
+
+    /// All that hold anything, in the order in which they go.
+    fn holders(&self, connections: &[(Slot, usize)]) -> Vec<(usize, Holder)> {
+        let mut held: HashMap<Slot, usize> = connections.iter().copied().collect();
+        for (slot, _) in self.sessions.iter() {
+            let owed = self.sessions.owed(slot);
+            if owed > 0 {
+                *held.entry(slot).or_default() += owed;
+            }
+        }
+        let sessions = held.into_iter().map(|(slot, bytes)| (bytes, Holder::Session(slot)));
+        let rooms = self.rooms.holders().map(|(bytes, index)| (bytes, Holder::Room(index)));
+        let mut holders: Vec<(usize, Holder)> = sessions.chain(rooms).collect();
+        holders.retain(|&(bytes, _)| bytes > 0);
+        let rank = |&(bytes, holder): &(usize, Holder)| match holder {
+            Holder::Session(_) if bytes > FAIR_BYTES => 0,
+            Holder::Room(_) => 1,
+            Holder::Session(_) => 2,
+        };
+        holders.sort_unstable_by_key(|holder| (rank(holder), Reverse(*holder)));
+        holders
     }
 }

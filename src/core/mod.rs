@@ -257,8 +257,9 @@ impl Core {
         }
     }
 
-    /// Time has passed.
-    pub fn handle_tick(&mut self, now: Moment) {
+    /// Time has passed. Of `unread` sessions not all has been looked at that their clients have
+    /// sent, or that their connections have told: no deadline of theirs is judged before it has.
+    pub fn handle_tick(&mut self, now: Moment, unread: &dyn Fn(Slot) -> bool) {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Tally(room) => self.tell_tally(&room),
@@ -271,10 +272,10 @@ impl Core {
                         self.end(slot, reason, now);
                     }
                 }
-                Timer::Stall(session) => self.stall_deadline(session, now),
+                Timer::Stall(session) => self.stall_deadline(session, now, unread),
                 Timer::Rest(session) => self.rest_deadline(session, now),
-                Timer::Idle(session) => self.idle_deadline(session, now),
-                Timer::Heartbeats => self.ask_presence(now),
+                Timer::Idle(session) => self.idle_deadline(session, now, unread),
+                Timer::Heartbeats => self.ask_presence(now, unread),
                 Timer::Lobby => self.lobby_deadline(now),
                 Timer::SeeOff => self.see_off(now),
             }
@@ -319,6 +320,13 @@ impl Core {
             self.sessions[slot].waiting = true;
         }
         may_read
+    }
+
+    /// Something has come from the client of the session in `slot`, whatever it is: it is there. To
+    /// be called behind the commands in it.
+    #[inline]
+    pub fn heard_from(&mut self, slot: Slot) {
+        self.sessions[slot].asked = false;
     }
 
     /// Whether so much waits to be flushed that neither input nor messages should be handled before
@@ -431,7 +439,7 @@ impl Core {
     /// The request of the session in `slot` is answered: its next command may come, unless it has
     /// asked for too much.
     fn open_gate(&mut self, slot: Slot, now: Moment) {
-        self.sessions[slot].gate = Gate::Open;
+        self.sessions.change(slot, |it| it.gate = Gate::Open);
         if self.sessions[slot].metered {
             self.rest(slot, now);
         }
@@ -455,6 +463,6 @@ impl Core {
     }
 
     fn close_gate(&mut self, slot: Slot, request: Request) {
-        self.sessions[slot].gate = Gate::Busy(Box::new(request));
+        self.sessions.change(slot, |it| it.gate = Gate::Busy(Box::new(request)));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 
 use ahash::RandomState;
 
+use crate::core::memory::map_bytes;
 use crate::model::{Key, SessionId};
 
 /// Names and their owners. A name has one owner at most, and only its owner can release it.
@@ -49,6 +50,13 @@ impl Names {
     #[allow(clippy::len_without_is_empty, reason = "nobody asks that")]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Bytes of memory for all of them.
+    #[inline]
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        map_bytes(&self.0)
     }
 
     /// Every name and its owner, in no particular order.

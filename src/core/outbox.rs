@@ -30,6 +30,8 @@ pub struct Entry {
     bytes: Vec<u8>,
     /// How many of the bytes are written.
     written: usize,
+    /// It answers a ping: the answer to a later one takes its place.
+    is_pong: bool,
 }
 
 impl Entry {
@@ -38,32 +40,65 @@ impl Entry {
     pub fn unwritten(&self) -> &[u8] {
         &self.bytes[self.written..]
     }
+
+    /// Bytes of memory it has beside its place in the queue.
+    fn heap_bytes(&self) -> usize {
+        let places = if self.places.spilled() { self.places.capacity() } else { 0 };
+        self.bytes.capacity() + places * size_of::<Place>()
+    }
 }
 
 /// A queue of entries, oldest first. Sessions that are owed nothing have none.
 #[derive(Debug, Default)]
 pub struct Outbox {
     entries: VecDeque<Entry>,
-    bytes: usize,
+    /// Bytes of memory that the entries have beside their places in the queue.
+    heap_bytes: usize,
 }
 
 impl Outbox {
     /// Appends a reply as `wire` spells it.
     pub fn push_reply(&mut self, places: Places, wire: Wire, reply: &Reply<'_>) {
-        self.push_with(places, |bytes| wire.render_reply(reply, bytes));
+        if let Reply::Pong(_) = reply {
+            self.push_pong(places, |bytes| wire.render_reply(reply, bytes));
+            return;
+        }
+        // What is written of an entry is kept until all of it is, so nothing is added after that.
+        let fits = |last: &Entry| last.places == places && last.written == 0 && !last.is_pong;
+        if !self.entries.back().is_some_and(fits) {
+            self.push(places, false);
+        }
+        self.render_last(|bytes| wire.render_reply(reply, bytes));
     }
 
-    /// Appends what `render` writes; replies with the same place share an entry.
-    fn push_with(&mut self, places: Places, render: impl FnOnce(&mut Vec<u8>)) {
-        // What is written of an entry is kept until all of it is, so nothing is added after that.
-        let fits = |last: &Entry| last.places == places && last.written == 0;
-        if !self.entries.back().is_some_and(fits) {
-            self.entries.push_back(Entry { places, bytes: vec![], written: 0 });
+    /// Appends the answer to a ping, or puts it in the place of one that nothing is written of: the
+    /// last is the only one that is needed (RFC 6455, 5.5.3).
+    fn push_pong(&mut self, places: Places, render: impl FnOnce(&mut Vec<u8>)) {
+        match self.entries.iter_mut().find(|entry| entry.is_pong && entry.written == 0) {
+            Some(former) => {
+                let before = former.heap_bytes();
+                former.bytes.clear();
+                render(&mut former.bytes);
+                self.heap_bytes = self.heap_bytes + former.heap_bytes() - before;
+            }
+            None => {
+                self.push(places, true);
+                self.render_last(render);
+            }
         }
+    }
+
+    fn push(&mut self, places: Places, is_pong: bool) {
+        let entry = Entry { places, bytes: vec![], written: 0, is_pong };
+        self.heap_bytes += entry.heap_bytes();
+        self.entries.push_back(entry);
+    }
+
+    fn render_last(&mut self, render: impl FnOnce(&mut Vec<u8>)) {
         let last = self.entries.back_mut().expect("there is an entry to append to");
-        let before = last.bytes.len();
+        let before = last.heap_bytes();
         render(&mut last.bytes);
-        self.bytes += last.bytes.len() - before;
+        self.heap_bytes = self.heap_bytes + last.heap_bytes() - before;
     }
 
     /// Inserts an entry before all others: the rest of a frame that has been begun.
@@ -72,9 +107,10 @@ impl Outbox {
     }
 
     fn insert(&mut self, index: usize, bytes: &[u8]) {
-        self.bytes += bytes.len();
-        self.entries
-            .insert(index, Entry { places: Places::new(), bytes: bytes.to_vec(), written: 0 });
+        let (places, bytes) = (Places::new(), bytes.to_vec());
+        let entry = Entry { places, bytes, written: 0, is_pong: false };
+        self.heap_bytes += entry.heap_bytes();
+        self.entries.insert(index, entry);
     }
 
     /// Inserts a notice that `count` frames from `cursor` on of the feed of `room` were missed,
@@ -129,9 +165,10 @@ impl Outbox {
     pub fn written(&mut self, count: usize) {
         let first = self.entries.front_mut().expect("bytes written belong to an entry");
         first.written += count;
-        self.bytes -= count;
-        if first.unwritten().is_empty() {
-            self.entries.pop_front();
+        if first.unwritten().is_empty()
+            && let Some(entry) = self.entries.pop_front()
+        {
+            self.heap_bytes -= entry.heap_bytes();
         }
     }
 
@@ -141,10 +178,17 @@ impl Outbox {
         self.entries.front().is_none_or(|first| first.written == 0)
     }
 
-    /// Bytes still to be written.
+    /// Bytes of memory it has, however few are still to be written.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.entries.capacity() * size_of::<Entry>() + self.heap_bytes
+    }
+
+    /// The same, counted anew.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn counted_bytes(&self) -> usize {
+        let heap: usize = self.entries.iter().map(Entry::heap_bytes).sum();
+        size_of::<Self>() + self.entries.capacity() * size_of::<Entry>() + heap
     }
 
     /// Whether nothing is owed.

@@ -11,7 +11,9 @@ use smallvec::SmallVec;
 use crate::core::feed::Feed;
 use crate::core::history::History;
 use crate::core::log::Spares;
+use crate::core::memory::map_bytes;
 use crate::core::placement::home_of;
+use crate::core::session::SLAB_ENTRY_BYTES;
 use crate::model::{Event, Key, Limits, Name, ShardId, Stamp};
 use crate::proto::Wire;
 
@@ -56,6 +58,8 @@ pub struct Room {
     pressed: bool,
     /// The batch of input that the last event belongs to.
     batch: u64,
+    /// Bytes of memory that it is counted with beside its place in the table.
+    counted: usize,
 }
 
 /// All rooms a shard knows.
@@ -65,6 +69,8 @@ pub struct Rooms {
     by_key: HashMap<Key, RoomIndex, RandomState>,
     table: Slab<Room>,
     spares: Spares,
+    /// Bytes of memory that rooms have beside their places in the table, and their logs.
+    heap_bytes: usize,
     /// Rooms with something to flush.
     pub queue: VecDeque<RoomIndex>,
     /// How many rooms have so much to flush that no more should be added.
@@ -89,6 +95,16 @@ impl Room {
     #[inline]
     pub fn feed_mut(&mut self, wire: Wire) -> &mut Feed {
         self.feeds.iter_mut().find(|f| f.wire == wire).expect("a member's feed")
+    }
+
+    /// Bytes of memory it has beside its place in the table, its logs and its history.
+    fn heap_bytes(&self) -> usize {
+        let spilled = if self.feeds.spilled() { self.feeds.capacity() } else { 0 };
+        let members: usize = self.feeds.iter().map(Feed::members_bytes).sum();
+        let home = self.home.as_ref();
+        let home =
+            home.map_or(0, |it| size_of::<Home>() + it.members.capacity() * size_of::<u32>());
+        spilled * size_of::<Feed>() + members + home
     }
 
     /// The room, which is at home here, ends with its last member.
@@ -133,6 +149,7 @@ impl Rooms {
             by_key: HashMap::with_hasher(RandomState::new()),
             table: Slab::new(),
             spares: Spares::default(),
+            heap_bytes: 0,
             queue: VecDeque::new(),
             pressed: 0,
             batch: 0,
@@ -164,6 +181,7 @@ impl Rooms {
             queued: false,
             pressed: false,
             batch: 0,
+            counted: 0,
         });
         let room = RoomIndex::try_from(room).expect("fewer rooms than 2^32");
         self.by_key.insert(key, room);
@@ -187,7 +205,18 @@ impl Rooms {
         if room.feeds.is_empty() && room.home.is_none() {
             let room = self.table.remove(index as usize);
             self.by_key.remove(&room.key);
+            self.heap_bytes -= room.counted;
+        } else {
+            self.recount(index);
         }
+    }
+
+    /// Has the count of memory follow what the room at `index` has, to which somebody has come, or
+    /// from which somebody has gone.
+    pub fn recount(&mut self, index: RoomIndex) {
+        let room = &mut self.table[index as usize];
+        let held = room.heap_bytes();
+        self.heap_bytes = self.heap_bytes + held - std::mem::replace(&mut room.counted, held);
     }
 
     /// Appends `event` to every feed of `room`, to be flushed at the end of the turn.
@@ -257,10 +286,28 @@ impl Rooms {
         feed.settle(&mut self.spares);
     }
 
-    /// Bytes of memory that feeds hold.
+    /// Bytes of memory that logs hold: those of feeds, and of what is remembered.
+    #[inline]
+    #[must_use]
+    pub fn log_bytes(&self) -> usize {
+        self.spares.held_bytes()
+    }
+
+    /// Bytes of memory for all rooms: their tables, members and logs.
+    #[inline]
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.spares.held_bytes()
+        self.table.capacity() * (size_of::<Room>() + SLAB_ENTRY_BYTES)
+            + map_bytes(&self.by_key)
+            + self.queue.capacity() * size_of::<RoomIndex>()
+            + self.heap_bytes
+            + self.log_bytes()
+    }
+
+    /// What is counted beside the tables and logs, and the same counted anew.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn heap_bytes(&self) -> (usize, usize) {
+        (self.heap_bytes, self.iter().map(Room::heap_bytes).sum())
     }
 
     /// Bytes of memory kept for the next feeds.

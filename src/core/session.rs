@@ -97,7 +97,35 @@ impl Session {
     #[must_use]
     pub fn may_read(&self, limits: &Limits) -> bool {
         matches!(self.gate, Gate::Open)
-            && self.outbox.as_ref().is_none_or(|o| o.bytes() <= limits.outbox_bytes_max)
+            && self.outbox.as_ref().is_none_or(|o| o.held_bytes() <= limits.outbox_bytes_max)
+    }
+
+    /// Bytes of memory it has beside its place in the table and its outbox.
+    fn other_bytes(&self) -> usize {
+        let rooms = if self.rooms.spilled() { self.rooms.capacity() } else { 0 };
+        let list = match &self.gate {
+            Gate::Busy(request) => match &**request {
+                Request::Gather(gather) => gather.held_bytes(),
+                Request::Rename
+                | Request::Enter
+                | Request::Switch(_)
+                | Request::Leave
+                | Request::Resume(_) => 0,
+            },
+            Gate::Open | Gate::Resting | Gate::Closing(_) => 0,
+        };
+        rooms * size_of::<Membership>() + list
+    }
+
+    /// The list that it waits for, if it waits for one.
+    pub fn gathering(&mut self) -> Option<&mut Gather> {
+        match &mut self.gate {
+            Gate::Busy(request) => match &mut **request {
+                Request::Gather(gather) => Some(gather),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Its membership of `room`.
@@ -117,14 +145,19 @@ impl Session {
 const SESSION_BYTES_MAX: usize = 96;
 const _: () = assert!(size_of::<Session>() <= SESSION_BYTES_MAX);
 
+/// Bytes of an entry of a slab beside what is in it, at most.
+pub(super) const SLAB_ENTRY_BYTES: usize = size_of::<usize>();
+
 /// All sessions of a shard, by slot.
 #[derive(Debug)]
 pub struct Sessions {
     shard: ShardId,
     table: Slab<Session>,
     generations: u32,
-    /// Bytes that are in all outboxes.
+    /// Bytes of memory that all outboxes have.
     owed_bytes: usize,
+    /// The same of memberships that do not fit into their sessions, and of lists that are gathered.
+    other_bytes: usize,
     /// Sessions to be served apart from their feeds.
     pub queue: VecDeque<Slot>,
 }
@@ -133,7 +166,14 @@ impl Sessions {
     /// None yet, on `shard`.
     #[must_use]
     pub fn new(shard: ShardId) -> Self {
-        Self { shard, table: Slab::new(), generations: 0, owed_bytes: 0, queue: VecDeque::new() }
+        Self {
+            shard,
+            table: Slab::new(),
+            generations: 0,
+            owed_bytes: 0,
+            other_bytes: 0,
+            queue: VecDeque::new(),
+        }
     }
 
     /// Adds a session that is in no room.
@@ -163,7 +203,45 @@ impl Sessions {
     /// Forgets the session in `slot`.
     pub fn remove(&mut self, slot: Slot) -> Session {
         self.owed_bytes -= self.owed(slot);
-        self.table.remove(slot as usize)
+        let session = self.table.remove(slot as usize);
+        self.other_bytes -= session.other_bytes();
+        session
+    }
+
+    /// Changes something of the session in `slot` that may have memory of its own: its rooms, or
+    /// what it waits for.
+    pub fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut Session) -> T) -> T {
+        let session = &mut self.table[slot as usize];
+        let before = session.other_bytes();
+        let changed = change(session);
+        self.other_bytes = self.other_bytes + session.other_bytes() - before;
+        changed
+    }
+
+    /// Bytes of memory for all sessions: their table, with a request of each, their outboxes, and
+    /// what else they have.
+    #[inline]
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let each = size_of::<Session>() + SLAB_ENTRY_BYTES;
+        self.table.capacity() * each
+            + self.table.len() * size_of::<Request>()
+            + self.queue.capacity() * size_of::<Slot>()
+            + self.owed_bytes
+            + self.other_bytes
+    }
+
+    /// What is counted of memory beside the tables, counted anew.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn counted_bytes(&self) -> usize {
+        let owed = |it: &Session| it.outbox.as_ref().map_or(0, |outbox| outbox.counted_bytes());
+        self.table.iter().map(|(_, it)| owed(it) + it.other_bytes()).sum()
+    }
+
+    /// The same, as it is kept count of.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn extra_bytes(&self) -> usize {
+        self.owed_bytes + self.other_bytes
     }
 
     /// The identity of the session in `slot`.
@@ -211,7 +289,7 @@ impl Sessions {
     #[inline]
     #[must_use]
     pub fn owed(&self, slot: Slot) -> usize {
-        self[slot].outbox.as_ref().map_or(0, |outbox| outbox.bytes())
+        self[slot].outbox.as_ref().map_or(0, |outbox| outbox.held_bytes())
     }
 
     /// Has the account follow what the session in `slot` is owed, which was `before`.
@@ -236,10 +314,10 @@ impl Sessions {
             Place { room: m.room, cursor }
         };
         let places = session.rooms.iter().map(place).collect();
+        let before = session.outbox.as_ref().map_or(0, |outbox| outbox.held_bytes());
         let outbox = session.outbox.get_or_insert_default();
-        let before = outbox.bytes();
         outbox.push_reply(places, wire, reply);
-        self.owed_bytes += outbox.bytes() - before;
+        self.owed_bytes = self.owed_bytes + outbox.held_bytes() - before;
         self.hold(rooms, slot);
         self.enqueue(slot);
     }

@@ -103,7 +103,17 @@ impl Core {
     }
 
     /// A client that had fallen behind has had its time to read.
-    pub(super) fn stall_deadline(&mut self, id: SessionId, now: Moment) {
+    pub(super) fn stall_deadline(
+        &mut self,
+        id: SessionId,
+        now: Moment,
+        unread: &dyn Fn(Slot) -> bool,
+    ) {
+        if unread(id.slot) {
+            // That its socket takes more may not have been told yet.
+            self.timers.set(now.after(self.limits.gather_wait_max), Timer::Stall(id));
+            return;
+        }
         match self.laggards.judge(id, &self.limits, now) {
             Verdict::CaughtUp => {}
             Verdict::Wait(until) => self.timers.set(until, Timer::Stall(id)),
@@ -130,7 +140,12 @@ impl Core {
         self.sessions.slots().into_iter().for_each(|slot| self.watch_silence(slot, now));
     }
 
-    pub(super) fn idle_deadline(&mut self, id: SessionId, now: Moment) {
+    pub(super) fn idle_deadline(
+        &mut self,
+        id: SessionId,
+        now: Moment,
+        unread: &dyn Fn(Slot) -> bool,
+    ) {
         let (Some(slot), Some(wait)) = (self.sessions.find(id), self.limits.idle_wait_max) else {
             return;
         };
@@ -141,7 +156,7 @@ impl Core {
         let until = session.spent.last(now).after(wait);
         match session.gate {
             Gate::Closing(_) => {}
-            Gate::Open | Gate::Resting if until <= now => {
+            Gate::Open | Gate::Resting if until <= now && !session.waiting && !unread(slot) => {
                 self.reply(slot, &Reply::Idle(wait.as_secs()));
                 self.begin_close(slot, CloseReason::Idle.into(), now);
             }

@@ -46,6 +46,13 @@ impl Timers {
         self.queue.retain(|_, timer| keeps(timer));
     }
 
+    /// Bytes of memory for all of them: a node of the tree is half full at least.
+    #[inline]
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.queue.len() * 2 * size_of::<((Moment, u64), Timer)>()
+    }
+
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {

@@ -217,10 +217,23 @@ impl Connections {
         Ok(count == EVENTS_MAX)
     }
 
-    /// Bytes that are kept for connections: input that waits to be decoded, output to be sent.
+    /// Bytes of memory for connections: their table, input that waits to be decoded, output to be
+    /// sent.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.tail_bytes + self.scratch.held_bytes()
+        self.table.capacity() * size_of::<Option<Connection>>()
+            + self.visitors.held_bytes()
+            + self.ready.capacity() * size_of::<Slot>()
+            + self.tail_bytes
+            + self.scratch.held_bytes()
+    }
+
+    /// What each connection holds that holds anything beside its place in the table, in bytes.
+    pub fn holders(&self) -> impl Iterator<Item = (Slot, usize)> {
+        let held = |it: &Connection| it.tail.len() + it.socket.held_bytes();
+        let each = self.table.iter().zip(0..);
+        let each = each.filter_map(move |(it, slot)| Some((slot, held(it.as_ref()?))));
+        each.filter(|&(_, bytes)| bytes > 0)
     }
 
     /// How many connections have something to read.
@@ -253,6 +266,15 @@ impl Connections {
     #[must_use]
     pub fn contains(&self, slot: Slot) -> bool {
         matches!(self.table.get(slot as usize), Some(Some(_)))
+    }
+
+    /// Whether there may be input of the connection in `slot` that has not been decoded.
+    #[must_use]
+    pub fn has_unread(&self, slot: Slot) -> bool {
+        matches!(
+            self.table.get(slot as usize),
+            Some(Some(it)) if it.queued || it.pending || it.readable
+        )
     }
 
     /// Brings the input of the connection in `slot` into the buffer: what is left from before and,

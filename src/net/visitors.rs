@@ -81,6 +81,11 @@ impl Visitors {
         Self { shard, masked, origins: vec![] }
     }
 
+    /// Bytes of memory for what is known of each.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.origins.capacity() * size_of::<Option<Origin>>()
+    }
+
     /// A connection has come to `slot`; the log does not tell of it before it is announced.
     pub(super) fn came(
         &mut self,

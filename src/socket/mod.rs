@@ -173,6 +173,16 @@ impl Socket {
         }
     }
 
+    /// Bytes that are kept of what has come and of what is to be sent.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Tls(tls) => tls.held_bytes(),
+            Self::Framed(framed) => framed.inner.held_bytes(),
+        }
+    }
+
     /// What it is to the kernel.
     #[must_use]
     pub fn stream(&self) -> &TcpStream {

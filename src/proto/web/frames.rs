@@ -5,7 +5,6 @@
 //! beside them. So a connection that is idle has no buffer, and a message is moved by a few bytes
 //! and never copied elsewhere.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Bytes of a message, in all its fragments.
@@ -104,7 +103,11 @@ pub struct Frames {
     owes_end: bool,
     /// The payload of a frame that is no part of a message, as far as it has arrived.
     control: Vec<u8>,
-    controls: VecDeque<Control>,
+    /// The last ping that has not been answered. Earlier ones need no answer (RFC 6455, 5.5.3), so
+    /// a flood of them takes no memory.
+    ping: Option<Box<[u8]>>,
+    /// There was an answer to a ping.
+    pong: bool,
     end: Option<End>,
 }
 
@@ -124,7 +127,8 @@ impl Frames {
             message_bytes: 0,
             owes_end: false,
             control: vec![],
-            controls: VecDeque::new(),
+            ping: None,
+            pong: false,
             end: None,
         }
     }
@@ -268,8 +272,8 @@ impl Frames {
     fn finish_control(&mut self) {
         let payload = std::mem::take(&mut self.control);
         match self.opcode {
-            opcode::PING => self.controls.push_back(Control::Ping(payload.into())),
-            opcode::PONG => self.controls.push_back(Control::Pong),
+            opcode::PING => self.ping = Some(payload.into()),
+            opcode::PONG => self.pong = true,
             _ => match close_code(&payload) {
                 Ok(code) => self.end = Some(End::Asked(code)),
                 Err(code) => self.fail(code),
@@ -288,17 +292,15 @@ impl Frames {
     /// Whether [`Frames::control`] has anything.
     #[must_use]
     pub fn has_control(&self) -> bool {
-        !self.controls.is_empty()
+        self.pong || self.ping.is_some()
     }
 
-    /// The next frame that was no part of a message.
+    /// What has come that was no part of a message: one of each kind, however many there were.
     pub fn control(&mut self) -> Option<Control> {
-        let control = self.controls.pop_front();
-        if self.controls.is_empty() {
-            // Who has sent many of them once need not keep room for them.
-            self.controls = VecDeque::new();
+        if std::mem::take(&mut self.pong) {
+            return Some(Control::Pong);
         }
-        control
+        self.ping.take().map(Control::Ping)
     }
 
     /// Whether, and how, it is over: behind all texts that have come.

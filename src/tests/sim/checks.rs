@@ -78,9 +78,12 @@ impl World {
         let logs: usize = feeds.map(|feed| feed.log().counted_bytes()).sum();
         let homes = core.rooms().iter().filter_map(|room| room.home.as_ref());
         let histories: usize = homes.map(|home| home.history.held_bytes()).sum();
-        assert_eq!(core.rooms().held_bytes(), logs + histories + core.rooms().spare_bytes());
+        assert_eq!(core.rooms().log_bytes(), logs + histories + core.rooms().spare_bytes());
+        let (counted, held) = core.rooms().heap_bytes();
+        assert_eq!(counted, held, "members and homes");
         let owed: usize = core.sessions().iter().map(|(slot, _)| core.sessions().owed(slot)).sum();
         assert_eq!(core.sessions().owed_bytes(), owed);
+        assert_eq!(core.sessions().extra_bytes(), core.sessions().counted_bytes(), "sessions");
     }
 
     /// What is counted as missed is what clients were told of; who is cut off may not have been.

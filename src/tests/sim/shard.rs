@@ -1,7 +1,7 @@
 //! One shard: what it owns, and its turn, which is that of the server's shards step by step. It
 //! gets a turn when the world says so; asleep, it knows of its mail what its bell tells it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
@@ -150,7 +150,11 @@ impl World {
         self.take_mail(shard);
         self.serve_clients(shard);
         if self.shards[shard].is_due(self.now) {
-            self.may_cut(shard, Core::handle_tick);
+            let by_slot = &self.shards[shard].by_slot;
+            let is_unread = |client: &Client| client.ready || client.readable;
+            let unread = by_slot.iter().filter(|(_, client)| is_unread(&self.clients[**client]));
+            let unread: HashSet<Slot> = unread.map(|(&slot, _)| slot).collect();
+            self.may_cut(shard, |core, now| core.handle_tick(now, &|slot| unread.contains(&slot)));
         }
         self.post(shard);
         let pauses = self.faulty && self.rng.one_in(8);
@@ -314,7 +318,8 @@ impl World {
             return;
         }
         let asks = &mut self.clients[client].asks;
-        if !asks.is_empty() {
+        let has_sent = !asks.is_empty();
+        if has_sent {
             it.core.handle_first_line(slot, self.now);
         }
         for _ in 0..COMMANDS_PER_READ_MAX {
@@ -331,6 +336,9 @@ impl World {
             if costly {
                 break;
             }
+        }
+        if has_sent {
+            it.core.heard_from(slot);
         }
         let is_left = !asks.is_empty();
         if is_left && self.shards[shard].core.may_read(slot) {
@@ -370,7 +378,7 @@ impl World {
     fn relieve(&mut self, shard: usize) {
         if self.faulty && self.rng.one_in(40) {
             let bytes = [1, 1_000, usize::MAX][self.rng.below(3)];
-            self.may_cut(shard, |core, now| core.relieve(bytes, now));
+            self.may_cut(shard, |core, now| core.reclaim(bytes, &[], now));
         }
     }
 
