@@ -254,13 +254,18 @@ impl Core {
         let mut homes: SmallVec<[(Key, ShardId); 1]> = SmallVec::new();
         while let Some(&membership) = self.sessions[slot].rooms.last() {
             let room = &self.rooms[membership.room];
+            let (key, home) = (room.key.clone(), room.home_shard);
+            let known = self.rooms.rolls.known_name(membership.room, id);
+            let who = known.unwrap_or_else(|| self.sessions[slot].shown_name()).clone();
+            self.rooms.rolls.departs(id, key.clone(), who);
             if !membership.leaving {
-                homes.push((room.key.clone(), room.home_shard));
+                homes.push((key, home));
             }
             self.remove_member(slot, membership.room);
         }
         self.laggards.forget(id);
         self.settle_successor(id, now);
+        self.rooms.rolls.forget(id);
         if !self.founders.is_empty() {
             self.founders.remove(&id);
         }
@@ -319,6 +324,7 @@ impl Core {
             self.reply(slot, &Reply::YouAre(&name));
         }
         for index in rooms {
+            self.rooms.rolls.rename(index, self.sessions.id(slot), [&old, &name]);
             let (room, to) = (self.rooms[index].key.clone(), self.rooms[index].home_shard);
             let (old, new) = (old.clone(), name.clone());
             self.send(to, ShardMsg::RoomRename { room, old, new }, now);

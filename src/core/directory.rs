@@ -2,11 +2,12 @@
 //! the lists that are put together from such answers.
 
 use crate::core::Core;
-use crate::core::gather::{Gather, List, contribute_rooms, contribute_users};
+use crate::core::feed::Member;
+use crate::core::gather::{Gather, List, contribute_users};
 use crate::core::room::{Room, RoomIndex};
 use crate::core::session::{Gate, Request};
 use crate::core::timers::Timer;
-use crate::model::{Key, Moment, Name, Reply, ReqId, RoomSize, SessionId, ShardId, ShardMsg, Slot};
+use crate::model::{Key, Moment, Name, Reply, ReqId, SessionId, ShardId, ShardMsg, Slot};
 
 impl Core {
     pub(super) fn name_claim(&mut self, session: SessionId, name: Name, now: Moment) {
@@ -15,27 +16,63 @@ impl Core {
     }
 
     pub(super) fn rooms_query(&mut self, session: SessionId, req: ReqId, now: Moment) {
-        let size = |room: &Room| {
-            let members = room.home.as_ref()?.total;
-            Some(RoomSize { name: room.name.clone(), members })
-        };
-        let rooms = self.rooms.iter().filter_map(size).collect();
-        let (rooms, total) = contribute_rooms(rooms, &self.limits);
+        let rooms = self.rooms.largest(self.limits.list_entries_max).collect();
+        let total = u32::try_from(self.rooms.homes()).unwrap_or(u32::MAX);
         self.send(session.shard, ShardMsg::RoomsAnswer { session, req, rooms, total }, now);
     }
 
+    /// To a room's home: has every shard with members list them as they are at this place in the
+    /// room's order.
     pub(super) fn users_query(&mut self, session: SessionId, req: ReqId, room: &Key, now: Moment) {
-        let feeds = self.rooms.find(room).map_or(&[][..], |index| self.rooms[index].feeds());
+        // Whoever has asked is a member, or gone by now.
+        let Some(index) = self.rooms.find(room) else { return };
+        let Some(home) = &self.rooms[index].home else { return };
+        let members = ShardId::all(self.shards).zip(&home.members);
+        let asked: Vec<ShardId> =
+            members.filter(|&(_, &count)| count > 0).map(|(shard, _)| shard).collect();
+        let shards = asked.len() as u16;
+        for shard in asked {
+            let room = room.clone();
+            self.send(shard, ShardMsg::UsersRoll { session, req, room, shards }, now);
+        }
+    }
+
+    /// From a room's home: the members of this shard are to be listed for a session, as so many
+    /// shards do.
+    pub(super) fn users_roll(
+        &mut self,
+        session: SessionId,
+        req: ReqId,
+        room: &Key,
+        shards: u16,
+        now: Moment,
+    ) {
+        let index = self.rooms.find(room);
+        if session.shard == self.shard
+            && let Some(index) = index
+            && let Some((slot, gather)) = self.gather_of(session).filter(|(_, it)| it.req == req)
+        {
+            gather.expect(shards);
+            self.rooms.rolls.begin(index, self.sessions.id(slot));
+        }
+        let feeds = index.map_or(&[][..], |index| self.rooms[index].feeds());
         let members = feeds.iter().flat_map(|feed| feed.members());
-        let names = members.map(|member| self.sessions[member.slot].name.clone()).collect();
-        let (names, total) = contribute_users(names, &self.limits);
+        let names = members.map(|&Member { slot, .. }| {
+            let index = index.expect("a room with members");
+            let known = self.rooms.rolls.known_name(index, self.sessions.id(slot));
+            known.unwrap_or_else(|| self.sessions[slot].shown_name()).clone()
+        });
+        let names = names.chain(self.rooms.rolls.departed(room).cloned());
+        let (names, total) = contribute_users(names.collect(), &self.limits);
         self.send(session.shard, ShardMsg::UsersAnswer { session, req, names, total }, now);
     }
 
     pub(super) fn list_rooms(&mut self, slot: Slot, now: Moment) {
         let session = self.sessions.id(slot);
-        let list = List::Rooms(vec![]);
-        self.gather(slot, list, now, |req| ShardMsg::RoomsQuery { session, req });
+        let req = self.gather(slot, List::Rooms(vec![]), now);
+        for shard in ShardId::all(self.shards) {
+            self.send(shard, ShardMsg::RoomsQuery { session, req }, now);
+        }
     }
 
     /// Lists who is in `room`, if the session in `slot` is in it.
@@ -45,14 +82,16 @@ impl Core {
             return;
         };
         let session = self.sessions.id(slot);
-        let Room { name, key, .. } = &self.rooms[room];
-        let (list, key) = (List::Users { room: name.clone(), names: vec![] }, key.clone());
-        let query = |req| ShardMsg::UsersQuery { session, req, room: key.clone() };
-        self.gather(slot, list, now, query);
+        let Room { name, key, home_shard, .. } = &self.rooms[room];
+        let (list, home) = (List::Users { room: name.clone(), names: vec![] }, *home_shard);
+        let room = key.clone();
+        let req = self.gather(slot, list, now);
+        self.send(home, ShardMsg::UsersQuery { session, req, room }, now);
     }
 
-    /// Asks all shards for their part of `list`.
-    fn gather(&mut self, slot: Slot, list: List, now: Moment, query: impl Fn(ReqId) -> ShardMsg) {
+    /// The session in `slot` waits for the parts of `list` from now on: the question that the
+    /// answers must be to.
+    fn gather(&mut self, slot: Slot, list: List, now: Moment) -> ReqId {
         self.last_req = ReqId(self.last_req.0.wrapping_add(1));
         let req = self.last_req;
         let deadline = now.after(self.limits.gather_wait_max);
@@ -61,9 +100,7 @@ impl Core {
         if self.shards > 1 && !std::mem::replace(&mut self.sessions[slot].timed, true) {
             self.timers.set(deadline, Timer::Gather(self.sessions.id(slot)));
         }
-        for shard in ShardId::all(self.shards) {
-            self.send(shard, query(req), now);
-        }
+        req
     }
 
     /// The list the session waits for, if it still does.
@@ -112,7 +149,8 @@ impl Core {
     fn finish_gather(&mut self, slot: Slot, now: Moment) {
         let gate = self.sessions.change(slot, |it| std::mem::replace(&mut it.gate, Gate::Open));
         let Gate::Busy(request) = gate else { unreachable!("it was gathering") };
-        let Request::Gather(gather) = *request else { unreachable!("it was gathering") };
+        let Request::Gather(mut gather) = *request else { unreachable!("it was gathering") };
+        self.rooms.rolls.finish(self.sessions.id(slot), &mut gather);
         let (sessions, rooms) = (&mut self.sessions, &mut self.rooms);
         gather.finish(&self.limits, |reply| sessions.reply(rooms, slot, reply));
         self.open_gate(slot, now);

@@ -27,18 +27,20 @@ pub struct Gather {
     pub req: ReqId,
     /// When to make do with what has come.
     pub deadline: Moment,
-    /// Shards that have not answered.
-    missing: u16,
+    /// Shards that answer.
+    expected: u16,
+    /// Shards that have answered.
+    answered: u16,
     /// Entries there are, in what has been answered.
     total: u32,
     list: List,
 }
 
 impl Gather {
-    /// Waits for the answers of `shards` shards.
+    /// Waits for the answers of `shards` shards, unless fewer are [expected](Self::expect).
     #[must_use]
     pub fn new(req: ReqId, deadline: Moment, shards: u16, list: List) -> Self {
-        Self { req, deadline, missing: shards, total: 0, list }
+        Self { req, deadline, expected: shards, answered: 0, total: 0, list }
     }
 
     /// Takes in a shard's rooms, of which it has `total`.
@@ -46,7 +48,7 @@ impl Gather {
         if let List::Rooms(all) = &mut self.list {
             all.extend_from_slice(rooms);
             self.total += total;
-            self.missing = self.missing.saturating_sub(1);
+            self.answered += 1;
         }
     }
 
@@ -55,7 +57,50 @@ impl Gather {
         if let List::Users { names: all, .. } = &mut self.list {
             all.extend_from_slice(names);
             self.total += total;
-            self.missing = self.missing.saturating_sub(1);
+            self.answered += 1;
+        }
+    }
+
+    /// So many shards answer.
+    pub fn expect(&mut self, shards: u16) {
+        self.expected = shards;
+    }
+
+    /// Something is missing though all have answered.
+    pub fn is_incomplete(&mut self) {
+        self.expected = self.expected.max(self.answered + 1);
+    }
+
+    fn users(&mut self) -> Option<&mut Vec<Name>> {
+        match &mut self.list {
+            List::Users { names, .. } => Some(names),
+            List::Rooms(_) => None,
+        }
+    }
+
+    /// Another member has come since.
+    pub fn add_user(&mut self, name: Name) {
+        if let Some(names) = self.users()
+            && !names.contains(&name)
+        {
+            names.push(name);
+            self.total += 1;
+        }
+    }
+
+    /// A member has gone since.
+    pub fn remove_user(&mut self, name: &Name) {
+        if let Some(names) = self.users() {
+            names.retain(|it| it != name);
+            self.total = self.total.saturating_sub(1);
+        }
+    }
+
+    /// A member has another name since.
+    pub fn rename_user(&mut self, old: &Name, new: Name) {
+        let listed = self.users().and_then(|names| names.iter_mut().find(|name| *name == old));
+        if let Some(name) = listed {
+            *name = new;
         }
     }
 
@@ -71,12 +116,12 @@ impl Gather {
     /// Whether every shard has answered.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.missing == 0
+        self.answered >= self.expected
     }
 
     /// Hands the list to `tell` as it stands: sorted and cut.
     pub fn finish(mut self, limits: &Limits, tell: impl FnOnce(&Reply<'_>)) {
-        let (total, missing) = (self.total, self.missing);
+        let (total, missing) = (self.total, self.expected.saturating_sub(self.answered));
         let more = |shown: usize| total.saturating_sub(u32::try_from(shown).unwrap_or(u32::MAX));
         match &mut self.list {
             List::Rooms(rooms) => {
@@ -89,14 +134,6 @@ impl Gather {
             }
         }
     }
-}
-
-/// A shard's contribution: the largest of its rooms, and how many it has.
-#[must_use]
-pub fn contribute_rooms(mut rooms: Vec<RoomSize>, limits: &Limits) -> (Arc<[RoomSize]>, u32) {
-    let total = u32::try_from(rooms.len()).unwrap_or(u32::MAX);
-    cut_rooms(&mut rooms, limits);
-    (rooms.into(), total)
 }
 
 /// A shard's contribution: the first of its members of a room by name, and how many it has.
@@ -166,8 +203,9 @@ mod tests {
 
     #[test]
     fn a_contribution_has_the_first_and_counts_the_rest() {
-        let rooms = (0..50).map(|n| room(&format!("r{n:02}"), n)).collect();
-        let (largest, total) = contribute_rooms(rooms, &limits(2));
-        assert_eq!((&*largest, total), (&[room("r49", 49), room("r48", 48)][..], 50));
+        let names = (10..60).map(|n| Name::new(&format!("n{n}")).unwrap()).collect();
+        let (first, total) = contribute_users(names, &limits(2));
+        assert_eq!((first.len(), total), (2, 50));
+        assert_eq!(first[1].as_str(), "n11");
     }
 }

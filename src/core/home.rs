@@ -77,13 +77,15 @@ impl Core {
         let (shards, epochs) = (usize::from(self.shards), &mut self.epochs);
         let room = &mut self.rooms[index];
         if founded {
-            self.homes += 1;
             #[cfg(any(test, feature = "simulation"))]
             self.outgoing.journal.push(Entry::Founded(room.key.clone()));
         }
         let home = room.home.get_or_insert_with(|| Box::new(Home::new(shards, epochs.next())));
         home.members[session.shard.index()] += 1;
         home.total += 1;
+        let total = home.total;
+        self.rooms.resize(index, total - 1, total);
+        let home = self.rooms[index].home.as_mut().expect("just made");
         let announced = home.total <= self.limits.announce_max;
         if announced {
             let (told, event) = (Some(session.shard), Event::Joined(&who));
@@ -107,7 +109,7 @@ impl Core {
     fn refusal(&self, name: &Name, may_found: bool) -> Option<Refusal> {
         if *name == self.lobby {
             None
-        } else if self.homes >= self.limits.home_rooms_max {
+        } else if self.homes() >= self.limits.home_rooms_max {
             Some(Refusal::ServerHasTooMany)
         } else {
             (!may_found).then_some(Refusal::TooSoon)
@@ -120,6 +122,8 @@ impl Core {
         let announced = home.total <= self.limits.announce_max;
         home.members[session.shard.index()] -= 1;
         home.total -= 1;
+        let total = home.total;
+        self.rooms.resize(index, total + 1, total);
         if announced {
             let (told, event) = (Some(session.shard), Event::Left(&who));
             self.rooms.publish(index, &self.limits, &event, None, told, &mut self.outgoing);
@@ -138,7 +142,6 @@ impl Core {
         ));
         if empty {
             room.end_home(spares);
-            self.homes -= 1;
             self.rooms.tidy(index);
         }
         let left = ShardMsg::RoomLeft { room: key, session, who, stamp, announced };
@@ -150,7 +153,9 @@ impl Core {
     }
 
     pub(super) fn room_rename(&mut self, key: &Key, old: &Name, new: &Name) {
-        self.publish(key, &Event::Renamed { old, new }, None);
+        let event = Event::Renamed { old, new };
+        self.rooms.rolls.follow(key, &event);
+        self.publish(key, &event, None);
     }
 
     fn publish(&mut self, key: &Key, event: &Event<'_>, shared: Option<&SharedEvent>) {

@@ -32,6 +32,7 @@ impl Core {
         let Some(slot) = self.sessions.find(id) else {
             let (room, home) = (room.key.clone(), room.home_shard);
             self.rooms.tidy(index);
+            self.rooms.rolls.departs(id, room.clone(), who.clone());
             self.send(home, ShardMsg::RoomLeave { room, session: id, who }, now);
             return;
         };
@@ -46,6 +47,7 @@ impl Core {
         if let Some(past) = past {
             self.reply(slot, &Reply::Past(&room, &past));
         }
+        self.has_entered_as(slot, who);
         self.answered(slot, now);
     }
 
@@ -59,6 +61,7 @@ impl Core {
         (stamp, announced): (Stamp, bool),
         now: Moment,
     ) {
+        self.rooms.rolls.has_left(id, key);
         // The last session of this shard may be gone, and the room forgotten with it.
         let Some(index) = self.rooms.find(key) else { return };
         let name = self.rooms[index].name.clone();
@@ -100,6 +103,7 @@ impl Core {
 
     /// The next event of a room, from its home.
     pub(super) fn room_event(&mut self, key: &Key, stamp: Stamp, event: &SharedEvent) {
+        self.rooms.rolls.follow(key, &event.as_event());
         // The last session of this shard may be gone without the home knowing yet.
         let Some(index) = self.rooms.find(key) else { return };
         let room = &mut self.rooms[index];

@@ -25,6 +25,7 @@ pub mod names;
 pub mod outbox;
 pub mod placement;
 mod resume;
+mod rolls;
 pub mod room;
 pub mod session;
 pub mod sink;
@@ -76,8 +77,6 @@ pub struct Core {
     timers: Timers,
     drain: Drain,
     farewells: Farewells,
-    /// Rooms at home here.
-    homes: usize,
     epochs: Epochs,
     laggards: Laggards,
     heartbeats: Heartbeats,
@@ -138,7 +137,6 @@ impl Core {
             timers: Timers::default(),
             drain: Drain::new(shards),
             farewells: Farewells::default(),
-            homes: 0,
             epochs: Epochs::new(shard, origin.seed),
             laggards: Laggards::default(),
             heartbeats: Heartbeats::default(),
@@ -243,6 +241,9 @@ impl Core {
             ShardMsg::RoomsQuery { session, req } => self.rooms_query(session, req, now),
             ShardMsg::UsersQuery { session, req, room } => {
                 self.users_query(session, req, &room, now);
+            }
+            ShardMsg::UsersRoll { session, req, room, shards } => {
+                self.users_roll(session, req, &room, shards, now);
             }
             ShardMsg::RoomsAnswer { session, req, rooms, total } => {
                 self.gathered(session, req, now, |gather| gather.add_rooms(&rooms, total));
@@ -409,7 +410,7 @@ impl Core {
     /// How many rooms are at home on this shard.
     #[must_use]
     pub fn homes(&self) -> usize {
-        self.homes
+        self.rooms.homes()
     }
 
     /// The names at home on this shard.

@@ -31,6 +31,15 @@ pub struct Resuming {
     missing: i32,
     /// How many there are has been told.
     is_granted: bool,
+    /// The name by which it is in the rooms that it has taken over.
+    name: Option<Name>,
+}
+
+impl Resuming {
+    /// The name that it takes over, once it is known by it.
+    pub fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
+    }
 }
 
 impl Core {
@@ -213,6 +222,13 @@ impl Core {
         is_resuming
     }
 
+    /// The session in `slot` has come into a room, and is `who` there.
+    pub(super) fn has_entered_as(&mut self, slot: Slot, who: Name) {
+        if let Some(resuming) = self.resuming(slot) {
+            resuming.name = Some(who);
+        }
+    }
+
     /// The request of the session in `slot` has got an answer, the only one unless it takes over.
     pub(super) fn answered(&mut self, slot: Slot, now: Moment) {
         match self.resuming(slot) {
@@ -225,7 +241,7 @@ impl Core {
     }
 
     fn finish_resuming(&mut self, slot: Slot, now: Moment) {
-        if let Some(Resuming { missing: 0, is_granted: true }) = self.resuming(slot) {
+        if let Some(Resuming { missing: 0, is_granted: true, .. }) = self.resuming(slot) {
             self.open_gate(slot, now);
         }
     }

@@ -1,8 +1,8 @@
 //! Rooms: on its home shard a room is an order and a head count, on every shard with members it is
 //! feeds. One entry of the table serves as either, or both.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use ahash::RandomState;
 use slab::Slab;
@@ -13,8 +13,9 @@ use crate::core::history::History;
 use crate::core::log::Spares;
 use crate::core::memory::map_bytes;
 use crate::core::placement::home_of;
+use crate::core::rolls::Rolls;
 use crate::core::session::SLAB_ENTRY_BYTES;
-use crate::model::{Event, Key, Limits, Name, ShardId, Stamp};
+use crate::model::{Event, Key, Limits, Name, RoomSize, ShardId, Stamp};
 use crate::proto::Wire;
 
 /// A room's place in its shard's table; used again after the room is gone.
@@ -69,6 +70,11 @@ pub struct Rooms {
     by_key: HashMap<Key, RoomIndex, RandomState>,
     table: Slab<Room>,
     spares: Spares,
+    /// Rooms at home here, in the order of a list: largest first, then by name. A question costs
+    /// what it lists, however many rooms there are.
+    by_size: BTreeSet<(Reverse<u32>, Key)>,
+    /// Lists of members that are gathered.
+    pub(super) rolls: Rolls,
     /// Bytes of memory that rooms have beside their places in the table, and their logs.
     heap_bytes: usize,
     /// Rooms with something to flush.
@@ -149,6 +155,8 @@ impl Rooms {
             by_key: HashMap::with_hasher(RandomState::new()),
             table: Slab::new(),
             spares: Spares::default(),
+            by_size: BTreeSet::new(),
+            rolls: Rolls::default(),
             heap_bytes: 0,
             queue: VecDeque::new(),
             pressed: 0,
@@ -211,6 +219,33 @@ impl Rooms {
         }
     }
 
+    /// Changes the number of members of the room at `index`, which is at home here or ends.
+    pub fn resize(&mut self, index: RoomIndex, before: u32, after: u32) {
+        let key = self.table[index as usize].key.clone();
+        let mut place = (Reverse(before), key);
+        if before > 0 {
+            self.by_size.remove(&place);
+        }
+        if after > 0 {
+            place.0 = Reverse(after);
+            self.by_size.insert(place);
+        }
+    }
+
+    /// The largest of the rooms at home here.
+    pub fn largest(&self, count: usize) -> impl Iterator<Item = RoomSize> {
+        self.by_size.iter().take(count).map(|(Reverse(members), key)| {
+            let room = &self.table[self.by_key[key] as usize];
+            RoomSize { name: room.name.clone(), members: *members }
+        })
+    }
+
+    /// How many rooms are at home here.
+    #[must_use]
+    pub fn homes(&self) -> usize {
+        self.by_size.len()
+    }
+
     /// Has the count of memory follow what the room at `index` has, to which somebody has come, or
     /// from which somebody has gone.
     pub fn recount(&mut self, index: RoomIndex) {
@@ -225,6 +260,9 @@ impl Rooms {
         let room = &mut self.table[index as usize];
         if room.feeds.is_empty() {
             return;
+        }
+        if !self.rolls.is_empty() {
+            self.rolls.note(index, event);
         }
         for feed in &mut room.feeds {
             feed.append(&mut self.spares, limits, &room.name, stamp, event);
@@ -300,6 +338,9 @@ impl Rooms {
         self.table.capacity() * (size_of::<Room>() + SLAB_ENTRY_BYTES)
             + map_bytes(&self.by_key)
             + self.queue.capacity() * size_of::<RoomIndex>()
+            // A node of the tree is half full at least.
+            + self.by_size.len() * 2 * size_of::<(Reverse<u32>, Key)>()
+            + self.rolls.held_bytes()
             + self.heap_bytes
             + self.log_bytes()
     }

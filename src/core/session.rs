@@ -117,6 +117,20 @@ impl Session {
         rooms * size_of::<Membership>() + list
     }
 
+    /// Its name as members of its rooms know it: one that takes over may be in a room before its
+    /// own shard has the name.
+    #[must_use]
+    pub fn shown_name(&self) -> &Name {
+        let taken_over = match &self.gate {
+            Gate::Busy(request) => match &**request {
+                Request::Resume(resuming) => resuming.name(),
+                _ => None,
+            },
+            _ => None,
+        };
+        taken_over.unwrap_or(&self.name)
+    }
+
     /// The list that it waits for, if it waits for one.
     pub fn gathering(&mut self) -> Option<&mut Gather> {
         match &mut self.gate {

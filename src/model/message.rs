@@ -191,7 +191,7 @@ pub enum ShardMsg {
         /// How many there are in all.
         total: u32,
     },
-    /// To every shard: which members of this room are with you?
+    /// To a room's home: who is in it?
     UsersQuery {
         /// Who asks.
         session: SessionId,
@@ -200,7 +200,19 @@ pub enum ShardMsg {
         /// The room.
         room: Key,
     },
-    /// The answer to [`ShardMsg::UsersQuery`].
+    /// From a room's home to every shard with members: which are with you, at this place in the
+    /// room's order?
+    UsersRoll {
+        /// Who asks.
+        session: SessionId,
+        /// Which of their questions.
+        req: ReqId,
+        /// The room.
+        room: Key,
+        /// How many shards are asked.
+        shards: u16,
+    },
+    /// The answer to [`ShardMsg::UsersRoll`].
     UsersAnswer {
         /// Who asked.
         session: SessionId,

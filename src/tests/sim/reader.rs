@@ -19,6 +19,10 @@ pub(super) struct Reader {
     rooms: HashMap<String, u64>,
     /// The rooms that it has come into up to now.
     entered: Vec<String>,
+    /// Of each room, who is in it as its events tell: of those who have come or gone since it came.
+    present: HashMap<String, HashMap<String, bool>>,
+    /// Every join and leave is told.
+    pub(super) hears_all: bool,
     /// What takes over from its session.
     pub(super) resume: String,
     /// What it was told of the past.
@@ -50,6 +54,8 @@ impl Reader {
             lines: vec![],
             rooms: HashMap::new(),
             entered: vec![],
+            present: HashMap::new(),
+            hears_all: false,
             resume: String::new(),
             pasts: vec![],
             pings: 0,
@@ -117,9 +123,12 @@ impl Reader {
             "history" => return self.history(it),
             "left" => {
                 self.rooms.remove(room).expect("it was in the room");
+                self.present.remove(room);
                 format!("You left {room}")
             }
             "gap" => {
+                self.present.remove(room);
+                self.hears_all = false;
                 let missed = it["missed"].as_u64().unwrap();
                 *self.rooms.get_mut(room).expect("a room it is in") += missed;
                 format!("Server is very busy and dropped {missed} messages, sorry!")
@@ -131,9 +140,19 @@ impl Reader {
             "named" => format!("You are {name}"),
             "resumed" => format!("You are back, {name}"),
             "message" => self.event(it, format!("{name}: {said}")),
-            "join" => self.event(it, format!("{name} joined")),
-            "leave" => self.event(it, format!("{name} left")),
-            "rename" => self.event(it, format!("{old} is now {new}")),
+            "join" => {
+                self.saw(room, name, true);
+                self.event(it, format!("{name} joined"))
+            }
+            "leave" => {
+                self.saw(room, name, false);
+                self.event(it, format!("{name} left"))
+            }
+            "rename" => {
+                self.saw(room, old, false);
+                self.saw(room, new, true);
+                self.event(it, format!("{old} is now {new}"))
+            }
             "tally" => self.event(it, format!("{} joined, {} left", it["joined"], it["left"])),
             "rooms" => {
                 let rooms = it["rooms"].as_array().unwrap().iter();
@@ -141,12 +160,31 @@ impl Reader {
                     rooms.map(|room| format!("{} ({})", text(&room["room"]), room["users"]));
                 list("Rooms", sizes, it)
             }
-            "users" => list("Users", it["users"].as_array().unwrap().iter().map(text), it),
+            "users" => {
+                self.check_users(room, it);
+                list("Users", it["users"].as_array().unwrap().iter().map(text), it)
+            }
             "error" => format!("Server: {said}"),
             "bye" => said.to_owned(),
             _ => panic!("{kind} is nothing that is sent"),
         };
         self.line(&line);
+    }
+
+    fn saw(&mut self, room: &str, name: &str, is_there: bool) {
+        let present = self.present.entry(room.to_owned()).or_default();
+        present.insert(name.to_owned(), is_there);
+    }
+
+    /// A list agrees with what was told of who has come and gone.
+    fn check_users(&self, room: &str, it: &Value) {
+        let users: Vec<String> = it["users"].as_array().unwrap().iter().map(text).collect();
+        let is_whole = it["more"] == 0 && it["missing"] == 0;
+        if let Some(present) = self.present.get(room).filter(|_| is_whole && self.hears_all) {
+            for (name, is_there) in present {
+                assert_eq!(users.contains(name), *is_there, "{name} in {room}: {users:?}");
+            }
+        }
     }
 
     /// The next event of a room, of which none is left out.

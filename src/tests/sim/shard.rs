@@ -8,7 +8,7 @@ use std::task::{Wake, Waker};
 use std::vec;
 
 use super::client::{Ask, Client, Sockets};
-use super::world::World;
+use super::world::{CLIENTS_MAX, World};
 use crate::core::Core;
 use crate::mesh::credit::Credit;
 use crate::mesh::{Mail, Mailbox, Parcel};
@@ -224,6 +224,7 @@ impl World {
         assert!(known.is_none(), "a slot is used again only when it is free");
         let session = it.core.sessions().id(slot);
         let mut client = Client::new(session, wire, &mut self.rng);
+        client.reader.hears_all = self.limits.announce_max > CLIENTS_MAX as u32;
         if wire.may_resume() && self.rng.one_in(2) {
             let known = self.clients.iter().map(|it| it.reader.resume.as_str());
             let known: Vec<&str> = known.filter(|token| !token.is_empty()).collect();

@@ -14,7 +14,7 @@ use crate::mesh::{Address, Mail, Parcel, mesh};
 use crate::model::{Allowance, Limits, Moment, Origin, ShardId};
 use crate::proto::Wire;
 
-const CLIENTS_MAX: usize = 24;
+pub(super) const CLIENTS_MAX: usize = 24;
 /// Steps between two looks at what everyone has seen.
 const LOOK_EVERY: u32 = 64;
 
