@@ -165,23 +165,17 @@ fn return_nul(bytes: &[u8]) -> Option<usize> {
     memchr_iter(0, bytes).find(|&at| bytes[..at].ends_with(b"\r"))
 }
 
-#[inline]
+#[inline(always)]
 fn is_blank(text: &str) -> bool {
-    text.trim_start().is_empty()
+    // The first byte tells nearly always.
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim_start().is_empty()
 }
 
 #[inline(always)]
 fn parse<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
-    match text.strip_prefix('/') {
-        None => said(text, limits),
-        // The second slash is the first character of a message.
-        Some(message) if message.starts_with('/') => said(message, limits),
-        Some(_) => parse_command(text),
+    if text.starts_with('/') {
+        return parse_slash(text, limits);
     }
-}
-
-#[inline(always)]
-fn said<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
     // Bytes are never fewer than characters, so counting is rarely needed.
     let max = limits.message_chars_max;
     if text.len() > max && text.chars().count() > max {
@@ -194,11 +188,19 @@ fn said<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
 }
 
 /// Whether somebody who says this may well have meant a command.
+#[cold]
 fn is_bare_word(text: &str) -> bool {
     BARE_WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-fn parse_command(text: &str) -> Command<'_> {
+/// Reads a line that begins with a slash.
+#[cold]
+fn parse_slash<'a>(text: &'a str, limits: &Limits) -> Command<'a> {
+    // A second one is the first character of a message.
+    if let Some(message) = text.get(1..).filter(|rest| rest.starts_with('/')) {
+        let is_long = message.chars().count() > limits.message_chars_max;
+        return if is_long { Command::TooLong } else { Command::Say(message) };
+    }
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let argument = rest.trim();
     match &*word.to_ascii_lowercase() {

@@ -66,6 +66,8 @@ enum State {
 #[derive(Debug, Default)]
 pub(super) struct Telnet {
     state: State,
+    /// There is more to look for than an `IAC`: one that has begun something, or telnet's line ends.
+    is_engaged: bool,
     /// The client has sent a telnet command: it ends its lines as telnet does, and its terminal may
     /// be in character mode, in which editing keys are sent as they are pressed.
     is_spoken: bool,
@@ -90,8 +92,7 @@ impl Telnet {
     /// See [`crate::proto::Decoder::admit`].
     #[inline]
     pub(super) fn filter(&mut self, buffer: &mut [u8], arrived: Range<usize>) -> usize {
-        let is_text = self.state == State::Text && !self.is_spoken;
-        if is_text && memchr(IAC, &buffer[arrived.clone()]).is_none() {
+        if !self.is_engaged && memchr(IAC, &buffer[arrived.clone()]).is_none() {
             return arrived.end;
         }
         self.filter_slowly(buffer, arrived)
@@ -122,6 +123,7 @@ impl Telnet {
             buffer[end..end + kept.len()].copy_from_slice(&kept);
             end += kept.len();
         }
+        self.is_engaged = self.is_spoken || self.state != State::Text;
         end
     }
 
