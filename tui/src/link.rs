@@ -5,21 +5,29 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::args::Server;
+use crate::dial;
 use crate::splitter::Splitter;
 use crate::tls::Tls;
 
 /// How long a server may take to let us in.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// So long before that, the attempts that are left are given up.
+const TELL_BEFORE: Duration = Duration::from_millis(500);
+
 /// After this long a silent server is asked whether it is still there, so often.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES_MAX: u32 = 3;
+
+/// How long what was sent may not be acknowledged until the connection is taken for dead.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 /// Events that wait to be looked at. When there are more, nothing is read.
 const EVENTS_MAX: usize = 1024;
@@ -69,20 +77,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 impl Target {
     /// Connects, or says why that was not possible.
     pub(crate) async fn connect(&self) -> Result<Box<dyn Wire>, String> {
-        let connected = timeout(CONNECT_WAIT_MAX, self.connect_at_leisure()).await;
+        let deadline = Instant::now() + CONNECT_WAIT_MAX;
+        let connected = timeout_at(deadline, self.connect_until(deadline)).await;
         connected
             .unwrap_or_else(|_| Err(format!("no answer within {} s", CONNECT_WAIT_MAX.as_secs())))
     }
 
-    async fn connect_at_leisure(&self) -> Result<Box<dyn Wire>, String> {
+    async fn connect_until(&self, deadline: Instant) -> Result<Box<dyn Wire>, String> {
         let Server { host, port } = &self.server;
-        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| {
-            if error.kind() == io::ErrorKind::ConnectionRefused {
-                "nobody listens there (is the server running?)".to_owned()
-            } else {
-                error.to_string()
-            }
-        })?;
+        let addresses = lookup_host((host.as_str(), *port)).await;
+        let addresses = addresses.map_err(|error| error.to_string())?;
+        // Before the deadline of all, so that what was tried can be told.
+        let stream = dial::connect(addresses, deadline - TELL_BEFORE).await?;
         prepare(&stream).map_err(|error| error.to_string())?;
         match &self.tls {
             None => Ok(Box::new(stream)),
@@ -101,7 +107,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(KEEPALIVE_AFTER + KEEPALIVE_EVERY * KEEPALIVE_PROBES_MAX))?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
     Ok(())
 }
 
@@ -212,6 +218,7 @@ fn broken(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::timeout;
 
     /// What fits into the made-up network.
     const NETWORK_BYTES: usize = 64;

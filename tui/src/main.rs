@@ -6,6 +6,8 @@
 mod app;
 mod args;
 mod complete;
+mod dial;
+mod hangup;
 mod help;
 mod input;
 mod keys;
@@ -42,6 +44,7 @@ use tokio::time::sleep_until;
 
 use crate::app::{App, Moment};
 use crate::args::Args;
+use crate::hangup::Hangup;
 use crate::link::{Link, Target};
 use crate::screen::Screen;
 use crate::theme::Theme;
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
 
 /// What can end the program from outside.
 struct Ends {
+    hangup_of_terminal: Hangup,
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -79,6 +83,7 @@ struct Ends {
 impl Ends {
     fn listen() -> io::Result<Self> {
         Ok(Self {
+            hangup_of_terminal: Hangup::watch()?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
@@ -90,6 +95,7 @@ impl Ends {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}
+            () = self.hangup_of_terminal.wait() => {}
         }
     }
 }
@@ -103,9 +109,9 @@ async fn chat(args: Args) -> Result<(), String> {
     let address = target.server.to_string();
     let wire =
         target.connect().await.map_err(|why| format!("cannot connect to {address}: {why}"))?;
-    let mut ends = Ends::listen().map_err(|error| format!("cannot hear signals: {error}"))?;
-    let mut link = Link::start(target, wire);
     let mut screen = Screen::take(args.mouse)?;
+    let mut ends = Ends::listen().map_err(|error| format!("cannot watch for the end: {error}"))?;
+    let mut link = Link::start(target, wire);
     let seed = RandomState::new().hash_one(address.as_str());
     let mut app = App::new(address, args.name, seed, Rect::default(), &now());
     talk(&mut app, &mut link, &mut ends, &mut screen).await
