@@ -15,9 +15,17 @@ use crate::retry::Retry;
 use crate::scrollback::{Kind, Message, Pane, Scrollback};
 use crate::session::Session;
 use crate::text::harmless;
+use crate::unconfirmed::{ANSWER_WAIT, Unconfirmed};
 
 /// How long the server may take to see us off.
 const LEAVE_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Begins what this program says itself. Nothing that a server or somebody else says begins so:
+/// names have no such character.
+const OURS: &str = "—";
+
+/// Lines that may be lost and are offered to be sent again; of more, the oldest are only shown.
+const LOST_MAX: usize = 64;
 
 /// How often the time that is left is shown anew.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
@@ -29,6 +37,8 @@ pub(crate) struct Moment {
     pub(crate) at: Instant,
     /// Hours and minutes.
     pub(crate) clock: String,
+    /// The day.
+    pub(crate) day: String,
 }
 
 /// Whether we are connected, and what comes next if we are not.
@@ -68,6 +78,16 @@ pub(crate) struct App {
     /// The terminal.
     pub(crate) area: Rect,
     retry: Retry,
+    /// What the server has not shown to have taken.
+    unconfirmed: Unconfirmed,
+    /// What may be lost of that, oldest first: each is offered to the user, to be sent again.
+    lost: VecDeque<String>,
+    /// The day of the last message.
+    day: String,
+    /// What is told of a new connection, once the server has not rejected it.
+    greeting: Option<String>,
+    /// What the server has last said to reject us, while it lets us in no more.
+    rejection: Option<String>,
     /// Why there is no connection, while there is none.
     failure: Option<String>,
     /// The server has sent us away for saying nothing.
@@ -99,6 +119,11 @@ impl App {
             flipped: false,
             area,
             retry: Retry::new(seed),
+            unconfirmed: Unconfirmed::default(),
+            lost: VecDeque::new(),
+            day: now.day.clone(),
+            greeting: None,
+            rejection: None,
             failure: None,
             was_idle: false,
             leave_at: None,
@@ -112,13 +137,10 @@ impl App {
         match event {
             link::Event::Up => {
                 self.connection = Connection::Up;
-                let again = self.failure.take().is_some();
-                let text = if again {
-                    format!("Connected again to {}", self.address)
-                } else {
-                    format!("Connected to {}: F1 shows help", self.address)
-                };
-                self.tell(Kind::Notice, &text, now);
+                self.greeting = Some(match self.failure {
+                    Some(_) => format!("Connected again to {}", self.address),
+                    None => format!("Connected to {}: F1 shows help", self.address),
+                });
             }
             link::Event::Line(line) => self.hear(&line, now),
             link::Event::Down(why) => self.lose(why, now),
@@ -144,7 +166,14 @@ impl App {
             Connection::Waiting(until) => Some(until.min(now.at + COUNT_EVERY)),
             _ => None,
         };
-        [waiting, self.leave_at, self.session.deadline()].into_iter().flatten().min()
+        // It is drawn anew when an answer is overdue, which it then stays.
+        let overdue = self.unconfirmed.since().map(|at| at + ANSWER_WAIT).filter(|&at| at > now.at);
+        [waiting, self.leave_at, overdue, self.session.deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether the server has not answered what the user has sent a while ago.
+    pub(crate) fn waits_for_answer(&self, now: Instant) -> bool {
+        self.unconfirmed.since().is_some_and(|at| at + ANSWER_WAIT <= now)
     }
 
     /// What the connection is to do.
@@ -156,7 +185,19 @@ impl App {
     pub(crate) fn unsent(&mut self, order: Order) {
         let Order::Send(line) = order else { return };
         self.session.unsent(&line);
+        self.unconfirmed.unsent(&line);
+        self.lost.push_back(line);
+        self.offer_lost();
         self.hint = Some("the server does not read what you send: try again later");
+    }
+
+    /// Puts the oldest line that may be lost into the input, unless the user is typing.
+    pub(crate) fn offer_lost(&mut self) {
+        if self.input.text().is_empty()
+            && let Some(line) = self.lost.pop_front()
+        {
+            self.input.insert(&line);
+        }
     }
 
     /// How the program is to end, once it is.
@@ -186,8 +227,9 @@ impl App {
     }
 
     /// Sends a line of the user's.
-    pub(crate) fn send(&mut self, line: String) {
+    pub(crate) fn send(&mut self, line: String, now: &Moment) {
         self.session.sends(&line);
+        self.unconfirmed.sends(&line, now.at);
         self.orders.push_back(Order::Send(line));
         self.scrollback.follow();
     }
@@ -211,8 +253,19 @@ impl App {
             let (time, text) = (String::new(), harmless(raw));
             return self.scrollback.push(Message { time, text, kind });
         }
+        self.unconfirmed.hear(raw, &line, self.session.me.as_deref());
+        if line == Line::Rejected {
+            return self.reject(raw, now);
+        }
+        if let Some(greeting) = self.greeting.take() {
+            self.failure = None;
+            self.say(Kind::Notice, &greeting, now);
+        }
         match line {
-            Line::YouAre(_) => self.retry.succeeded(),
+            Line::YouAre(_) => {
+                self.retry.succeeded();
+                self.rejection = None;
+            }
             Line::StayAway(seconds) => self.retry.stay_away(seconds),
             Line::Idle => self.was_idle = true,
             Line::NeedsTls => {
@@ -226,24 +279,55 @@ impl App {
         }
     }
 
+    /// The server rejects us, for a reason that is told once.
+    fn reject(&mut self, raw: &str, now: &Moment) {
+        self.retry.rejected();
+        self.greeting = None;
+        if self.rejection.as_deref() != Some(raw) {
+            self.tell(Kind::Alarm, raw, now);
+        }
+        self.rejection = Some(raw.to_owned());
+    }
+
     fn lose(&mut self, why: String, now: &Moment) {
         self.session.disconnected();
+        self.greeting = None;
         if self.leave_at.is_some() {
             return self.quit();
         }
         if std::mem::take(&mut self.was_idle) {
             self.connection = Connection::Held;
-            self.tell(Kind::Alarm, "Disconnected: press Enter to connect again", now);
+            self.say(Kind::Alarm, "Disconnected: press Enter to connect again", now);
         } else {
             self.connection = Connection::Waiting(now.at + self.retry.next_wait());
             if self.failure.as_ref() != Some(&why) {
-                self.tell(Kind::Alarm, &format!("Disconnected: {why}; connecting again"), now);
+                self.say(Kind::Alarm, &format!("Disconnected: {why}; connecting again"), now);
             }
         }
         self.failure = Some(why);
+        for line in self.unconfirmed.lose() {
+            self.say(Kind::Alarm, &format!("Perhaps lost: {line}"), now);
+            self.lost.push_back(line);
+        }
+        let forgotten = self.lost.len().saturating_sub(LOST_MAX);
+        self.lost.drain(..forgotten);
+        if !self.lost.is_empty() {
+            self.say(Kind::Alarm, "Enter sends it again, Ctrl-U drops it", now);
+            self.offer_lost();
+        }
+    }
+
+    /// Says something of our own.
+    fn say(&mut self, kind: Kind, text: &str, now: &Moment) {
+        self.tell(kind, &format!("{OURS} {text}"), now);
     }
 
     fn tell(&mut self, kind: Kind, text: &str, now: &Moment) {
+        if self.day != now.day {
+            self.day.clone_from(&now.day);
+            let (time, text) = (String::new(), format!("{OURS} {} {OURS}", now.day));
+            self.scrollback.push(Message { time, text, kind: Kind::Notice });
+        }
         let (time, text) = (now.clock.clone(), harmless(text));
         self.scrollback.push(Message { time, text, kind });
     }

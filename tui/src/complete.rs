@@ -3,7 +3,8 @@
 use crate::input::Input;
 
 /// Commands, each with a blank behind it if something else belongs there.
-pub(crate) const COMMANDS: [&str; 6] = ["/help", "/join ", "/name ", "/quit", "/rooms", "/users"];
+pub(crate) const COMMANDS: [&str; 7] =
+    ["/help", "/join ", "/name ", "/quit", "/rooms", "/reconnect", "/users"];
 
 /// What a word can become, in the order in which Tab goes through it.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Completion {
         let begins_so = |choice: &str| choice.to_lowercase().starts_with(&word);
         let choices: Vec<String> = if start == 0 && word.starts_with('/') {
             COMMANDS.into_iter().filter(|it| begins_so(it)).map(str::to_owned).collect()
-        } else if before[..start].trim_end() == "/join" {
+        } else if before[..start].trim_end().eq_ignore_ascii_case("/join") {
             rooms.filter(|it| begins_so(it)).map(str::to_owned).collect()
         } else {
             let after = if start == 0 { ": " } else { " " };

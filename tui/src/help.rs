@@ -11,6 +11,8 @@ const COMMANDS_HELP: &[(&str, &str)] = &[
     ("/join ROOM", "go to another room"),
     ("/rooms", "list all rooms"),
     ("/users", "list who is in your room"),
+    ("//TEXT", "say /TEXT"),
+    ("/reconnect", "connect again now, without waiting"),
     ("/help", "show this"),
     ("/quit", "leave, after all that you sent is said"),
 ];

@@ -8,6 +8,7 @@ use ratatui::layout::Position;
 use crate::app::{App, Connection, Moment};
 use crate::complete::Completion;
 use crate::layout::entry_at;
+use crate::session::command;
 
 /// How many rows a turn of the wheel is.
 const WHEEL_ROWS: usize = 3;
@@ -63,20 +64,20 @@ impl App {
             MouseEventKind::ScrollUp => self.scrollback.up(WHEEL_ROWS, self.pane()),
             MouseEventKind::ScrollDown => self.scrollback.down(WHEEL_ROWS, self.pane()),
             MouseEventKind::Down(MouseButton::Left) => {
-                self.click(Position { x: mouse.column, y: mouse.row });
+                self.click(Position { x: mouse.column, y: mouse.row }, now);
             }
             _ => {}
         }
     }
 
     /// Goes to a room that is clicked, and writes a name that is.
-    fn click(&mut self, at: Position) {
+    fn click(&mut self, at: Position, now: &Moment) {
         let Some(lists) = self.layout().lists else { return };
         let session = &self.session;
         if let Some(index) = entry_at(lists.rooms, at, session.rooms.count()) {
             let room = session.rooms.iter().nth(index).map(|(room, _)| format!("/join {room}"));
             if let Some(line) = room.filter(|_| self.connection == Connection::Up) {
-                self.send(line);
+                self.send(line, now);
             }
         } else if let Some(index) = entry_at(lists.users, at, session.users.count()) {
             let after = if self.input.before().is_empty() { ": " } else { " " };
@@ -144,11 +145,15 @@ impl App {
 
     /// Does what the line says, and keeps it if that cannot be done now.
     fn enter(&mut self, now: &Moment) {
-        let line = self.input.text().trim_end();
         let connects = matches!(self.connection, Connection::Waiting(_) | Connection::Held);
-        match line.split_whitespace().next() {
+        match command(self.input.text()).as_deref() {
             None if connects => self.connect(),
             None => self.scrollback.follow(),
+            Some("/reconnect") if connects => {
+                self.input.take();
+                self.connect();
+            }
+            Some("/reconnect") => self.hint = Some("this is for when there is no connection"),
             Some("/help") => {
                 self.input.take();
                 self.help = Some(0);
@@ -159,7 +164,8 @@ impl App {
             }
             Some(_) if self.connection == Connection::Up => {
                 let line = self.input.take();
-                self.send(line);
+                self.send(line, now);
+                self.offer_lost();
             }
             Some(_) => self.hint = Some("not connected: your line is kept"),
         }

@@ -36,6 +36,10 @@ pub(crate) enum Line<'a> {
     NameInvalid,
     /// We cannot go to the room that we asked for.
     RoomRefused,
+    /// What we asked for is no room's name.
+    RoomInvalid,
+    /// What we said has more characters than these.
+    TooLong(usize),
     /// The rooms there are, with how many are in each.
     Rooms(List<(&'a str, u32)>),
     /// Who is in our room.
@@ -48,6 +52,8 @@ pub(crate) enum Line<'a> {
     StayAway(u64),
     /// We are sent away because we have said nothing for long.
     Idle,
+    /// The server rejects this connection, and will reject the next if that comes soon.
+    Rejected,
     /// The port that we have connected to wants TLS.
     NeedsTls,
     /// Anything else.
@@ -92,12 +98,20 @@ impl<'a> Line<'a> {
             [_, "joined,", _, "left"] => Self::Tally,
             [name, "is", "already", "taken"] => Self::NameTaken(name),
             ["Name", "must", "be", ..] => Self::NameInvalid,
+            ["Room", "must", "be", ..] => Self::RoomInvalid,
+            ["Messages", "can", "only", "be", max, "chars", "long"] => {
+                max.parse().map_or(Self::Other, Self::TooLong)
+            }
             ["Room", _, "is", "not", "there", "to", "join:", ..] => Self::RoomRefused,
             ["Last", count, "messages:"] => count.parse().map_or(Self::Other, Self::History),
             ["Please", "do", "not", "come", "back", "before", seconds, "s", "have", "passed"] => {
                 seconds.parse().map_or(Self::Other, Self::StayAway)
             }
             ["You", "have", "said", "nothing", "for", _, "s,", "bye!"] => Self::Idle,
+            ["There", "are", "too", "many", "connections", ..]
+            | ["Your", "address", "has", "connected", "too", "often,", ..]
+            | ["Server", "is", "full,", ..]
+            | ["Server", "is", "short", "of", "memory,", ..] => Self::Rejected,
             ["This", "port", "speaks", "TLS:", ..] => Self::NeedsTls,
             _ => Self::Other,
         }
@@ -156,6 +170,17 @@ mod tests {
                 Line::RoomRefused,
             ),
             ("Name must be 2 - 20 alphanumeric chars", Line::NameInvalid),
+            ("Room must be 2 - 20 alphanumeric chars", Line::RoomInvalid),
+            ("Messages can only be 400 chars long", Line::TooLong(400)),
+            (
+                "There are too many connections from your address, please close one first",
+                Line::Rejected,
+            ),
+            ("Your address has connected too often, please try again in a minute", Line::Rejected),
+            ("Server is full, please try again later", Line::Rejected),
+            ("Server is short of memory, please try again later", Line::Rejected),
+            ("Server is very busy and dropped 3 messages, sorry!", Line::Other),
+            ("Server: is full, bye", Line::Said { author: "Server" }),
             ("Server commands", Line::Help),
             ("  /quit - quit server", Line::Help),
             ("Last 20 messages:", Line::History(20)),

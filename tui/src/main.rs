@@ -23,6 +23,7 @@ mod splitter;
 mod text;
 mod theme;
 mod tls;
+mod unconfirmed;
 mod view;
 
 #[cfg(test)]
@@ -189,6 +190,7 @@ fn follow(app: &mut App, link: &Link) {
 }
 
 fn now() -> Moment {
-    let clock = jiff::ZonedDateTime::now().strftime("%H:%M").to_string();
-    Moment { at: Instant::now(), clock }
+    let now = jiff::ZonedDateTime::now();
+    let [clock, day] = ["%H:%M", "%A, %-d %B %Y"].map(|format| now.strftime(format).to_string());
+    Moment { at: Instant::now(), clock, day }
 }

@@ -22,10 +22,11 @@ const ASKED_MAX: usize = 64;
 /// How many lines of the server's help are kept.
 const HELP_LINES_MAX: usize = 40;
 
-/// How often the name that we had is asked for: the server may not know yet that we had lost our
-/// connection, and takes us for somebody else.
-const NAME_TRIES_MAX: u32 = 12;
-const NAME_TRY_EVERY: Duration = Duration::from_secs(5);
+/// How often the name that we had is asked for, with pauses that double: the server may not know yet
+/// that we had lost our connection, and takes us for somebody else.
+const NAME_TRIES_MAX: u32 = 9;
+const NAME_WAIT_MIN: Duration = Duration::from_secs(2);
+const NAME_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What we are to the server, which changes with what it tells and what we send.
 #[derive(Debug)]
@@ -149,15 +150,17 @@ impl Session {
                 return None;
             }
             Line::History(lines) => self.old_lines = lines,
-            Line::StayAway(_) | Line::Idle | Line::NeedsTls => return Some(Kind::Alarm),
-            Line::YouLeft | Line::Tally | Line::Other => {}
+            Line::StayAway(_) | Line::Idle | Line::NeedsTls | Line::Rejected | Line::TooLong(_) => {
+                return Some(Kind::Alarm);
+            }
+            Line::YouLeft | Line::Tally | Line::RoomInvalid | Line::Other => {}
         }
         Some(Kind::Notice)
     }
 
     /// The user sends this line.
     pub(crate) fn sends(&mut self, line: &str) {
-        match line.split_whitespace().next() {
+        match command(line).as_deref() {
             Some("/users") => self.users_asked.ask(true),
             Some("/rooms") => self.rooms_asked.ask(true),
             Some("/name") => self.wish.name = None,
@@ -168,7 +171,7 @@ impl Session {
 
     /// The last line could not be sent: there will be no answer.
     pub(crate) fn unsent(&mut self, line: &str) {
-        match line.split_whitespace().next() {
+        match command(line).as_deref() {
             Some("/users") => self.users_asked.0.pop_back(),
             Some("/rooms") => self.rooms_asked.0.pop_back(),
             _ => None,
@@ -236,7 +239,8 @@ impl Session {
         self.wish.name_tries += 1;
         let is_first = self.wish.name_tries == 1;
         if self.wish.is_ours && self.wish.name_tries < NAME_TRIES_MAX {
-            self.wish.name_at = Some(now + NAME_TRY_EVERY);
+            let wait = NAME_WAIT_MIN * (1 << (self.wish.name_tries - 1));
+            self.wish.name_at = Some(now + wait.min(NAME_WAIT_MAX));
             return is_first.then_some(Kind::Notice);
         }
         self.wish.name = None;
@@ -278,6 +282,11 @@ impl Session {
             self.help.push(harmless(raw));
         }
     }
+}
+
+/// The word that a line begins with, in lower case: the server knows commands in any case.
+pub(crate) fn command(line: &str) -> Option<String> {
+    line.split_whitespace().next().map(str::to_ascii_lowercase)
 }
 
 /// How many bytes at the beginning of the line, as it is shown, are the name of who said it.
@@ -436,8 +445,8 @@ mod tests {
         play.session.disconnected();
         play.hear("You are guest");
         assert_eq!(play.hear("amy is already taken").0, Some(Kind::Notice));
-        for _ in 2..NAME_TRIES_MAX {
-            assert_eq!(play.wait(), (NAME_TRY_EVERY, vec!["/name amy".into()]));
+        for seconds in [2, 4, 8, 16, 30, 30, 30] {
+            assert_eq!(play.wait(), (Duration::from_secs(seconds), vec!["/name amy".into()]));
             assert_eq!(play.hear("amy is already taken").0, None);
         }
         play.wait();

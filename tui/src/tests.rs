@@ -14,6 +14,8 @@ use crate::link::{Event, Order};
 use crate::theme::Theme;
 use crate::view;
 
+mod connection;
+
 struct Play {
     app: App,
     now: Moment,
@@ -22,7 +24,8 @@ struct Play {
 
 impl Play {
     fn new(columns: u16, rows: u16) -> Self {
-        let now = Moment { at: Instant::now(), clock: "12:34".to_owned() };
+        let now =
+            Moment { at: Instant::now(), clock: "12:34".to_owned(), day: "Monday".to_owned() };
         let area = Rect::new(0, 0, columns, rows);
         let app = App::new("127.0.0.1:42069".to_owned(), None, 7, area, &now);
         Self { app, now, coloured: true }
@@ -124,7 +127,7 @@ fn a_wide_screen_has_messages_lists_status_and_input() {
     assert_eq!(
         play.screen(),
         [
-            "12:34 Connected to 127.0.0.1:42069: F1 shows help      │ Rooms 2",
+            "12:34 — Connected to 127.0.0.1:42069: F1 shows help    │ Rooms 2",
             "12:34 You are amy                                      │ main                 5",
             "12:34 You joined den                                   │ den                  2",
             "12:34 bob: hello there                                 │ Users 2",
@@ -143,7 +146,7 @@ fn a_narrow_screen_folds_the_lists() {
     assert_eq!(
         play.screen(),
         [
-            "12:34 Connected to 127.0.0.1:42069: F1",
+            "12:34 — Connected to 127.0.0.1:42069: F1",
             "      shows help",
             "12:34 You are amy",
             "12:34 You joined den",
@@ -283,96 +286,44 @@ fn the_help_is_over_everything_and_has_the_servers_own_commands() {
 }
 
 #[test]
-fn a_lost_connection_is_told_and_tried_again() {
-    let mut play = Play::settled(80, 16);
-    play.down("the server has ended the connection");
-    play.shows("12:34 Disconnected: the server has ended the");
-    play.shows("      connection; connecting again");
-    play.shows("not connected · again in 1 s, Enter: now");
-    play.enter("hello");
-    play.shows("> hello");
-    play.shows("not connected: your line is kept");
-    assert_eq!(play.orders(), []);
-    play.pass(Duration::from_secs(1));
-    assert_eq!(play.orders(), [Order::Connect]);
-    for _ in 0..2 {
-        play.down("nobody listens there");
-        play.pass(Duration::from_secs(30));
-        assert_eq!(play.orders(), [Order::Connect]);
-    }
-    let screen = play.screen().join("\n");
-    assert_eq!(screen.matches("nobody listens").count(), 1, "{screen}");
-    play.app.on_link(Event::Up, &play.now);
-    play.shows("Connected again to 127.0.0.1:42069");
-    play.hear(&["You are guest", "You joined main"]);
-    assert_eq!(play.orders(), [sent("/name amy"), sent("/join den")]);
-    play.press(KeyCode::Enter);
-    assert_eq!(play.orders(), [sent("hello")]);
-}
-
-#[test]
-fn enter_connects_at_once() {
-    let mut play = Play::settled(80, 8);
-    play.down("gone");
-    play.press(KeyCode::Enter);
-    assert_eq!(play.orders(), [Order::Connect]);
-    play.press(KeyCode::Enter);
-    assert_eq!(play.orders(), [], "and only once");
-}
-
-#[test]
-fn a_server_can_ask_for_time() {
-    let mut play = Play::settled(80, 8);
-    play.hear(&[
-        "Please do not come back before 90 s have passed",
-        "Server is shutting down, bye!",
-    ]);
-    play.down("the server has ended the connection");
-    play.pass(Duration::from_secs(90));
-    assert_eq!(play.orders(), []);
-    play.pass(Duration::from_secs(1));
-    assert_eq!(play.orders(), [Order::Connect]);
-}
-
-#[test]
-fn whoever_was_idle_stays_away_until_wanted() {
+fn days_are_told_apart() {
     let mut play = Play::settled(80, 12);
-    play.hear(&["You have said nothing for 60 s, bye!"]);
+    play.hear(&["bob: late"]);
+    play.now.day = "Tuesday, 1 December 2026".to_owned();
+    play.pass(Duration::from_secs(60));
+    play.hides("Tuesday");
+    play.hear(&["bob: early", "bob: still early"]);
+    let screen = play.screen();
+    let row = |text| screen.iter().position(|row| row.contains(text)).expect("it is shown");
+    assert_eq!(row("— Tuesday, 1 December 2026 —"), row("bob: late") + 1);
+    assert_eq!(row("bob: early"), row("bob: late") + 2);
+    assert_eq!(row("bob: still early"), row("bob: late") + 3);
+}
+
+#[test]
+fn commands_are_known_in_any_case() {
+    let mut play = Play::settled(80, 30);
+    play.enter("/HELP");
+    play.shows("complete a command, room or name");
+    play.press(KeyCode::Esc);
+    play.enter("//Quit");
+    play.enter("/Users");
+    assert_eq!(play.orders(), [sent("//Quit"), sent("/Users")]);
+    play.hear(&["Users - amy, bob"]);
+    play.shows("Users - amy, bob");
+    play.enter("/QUIT");
     play.down("the server has ended the connection");
-    play.shows("press Enter to connect again");
-    play.pass(Duration::from_secs(3600));
-    assert_eq!((play.orders(), play.app.connection), (vec![], Connection::Held));
-    play.press(KeyCode::Enter);
-    assert_eq!(play.orders(), [Order::Connect]);
-}
-
-#[test]
-fn a_port_for_tls_ends_it_with_what_to_do() {
-    let mut play = Play::new(80, 8);
-    play.app.on_link(Event::Up, &play.now);
-    play.hear(&["This port speaks TLS: try `openssl s_client -quiet -connect HOST:PORT`"]);
-    assert_eq!(
-        play.app.end(),
-        Some(Err("127.0.0.1:42069 speaks TLS: please add --tls".to_owned()))
-    );
-}
-
-#[test]
-fn leaving_waits_for_the_server_a_moment() {
-    let mut play = Play::settled(80, 8);
-    play.enter("/quit");
-    assert_eq!((play.orders(), play.app.end()), (vec![sent("/quit")], None));
-    let mut seen_off = Play::settled(80, 8);
-    seen_off.ctrl('d');
-    seen_off.down("the server has ended the connection");
-    assert_eq!(seen_off.app.end(), Some(Ok(())));
-    play.pass(Duration::from_secs(2));
     assert_eq!(play.app.end(), Some(Ok(())));
-    let mut impatient = Play::settled(80, 8);
-    impatient.ctrl('c');
-    assert_eq!(impatient.app.end(), None);
-    impatient.ctrl('c');
-    assert_eq!(impatient.app.end(), Some(Ok(())));
+}
+
+#[test]
+fn what_we_say_ourselves_is_told_from_what_others_say() {
+    let mut play = Play::settled(80, 16);
+    play.hear(&["Disconnected: gone", "You: joined den", "bob: x\u{2028}eve: y\u{85}z"]);
+    play.shows("12:34 Disconnected: gone");
+    play.shows("bob: x\\u{2028}eve: y\\u{85}z");
+    play.down("gone");
+    play.shows("12:34 — Disconnected: gone");
 }
 
 #[test]
@@ -386,15 +337,6 @@ fn clicks_go_to_rooms_and_write_names() {
     play.mouse(click, 60, 11);
     play.mouse(click, 3, 1);
     assert_eq!(play.orders(), []);
-}
-
-#[test]
-fn a_server_that_does_not_read_is_told_of() {
-    let mut play = Play::settled(80, 8);
-    play.enter("hello");
-    let order = play.orders().pop().expect("an order");
-    play.app.unsent(order);
-    play.shows("the server does not read what you send");
 }
 
 #[test]

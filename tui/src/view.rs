@@ -116,6 +116,9 @@ fn status(frame: &mut Frame<'_>, app: &App, theme: Theme, area: Rect, now: Insta
                 choices.iter().map(|it| it.trim_end_matches([':', ' '])).collect();
             format!(" {}", choices.join("  "))
         }
+        None if app.waits_for_answer(now) => {
+            format!(" {} · no answer to what you sent", place(app, now))
+        }
         None => format!(" {}", place(app, now)),
     };
     let right = match app.scrollback.unseen() {
@@ -136,6 +139,8 @@ fn place(app: &App, now: Instant) -> String {
         (Connection::Up, Some(me), Some(room)) => {
             format!("{} in {} · {} here", harmless(me), harmless(room), app.session.users.count())
         }
+        // The server takes us to a room when it wants to; we can speak before.
+        (Connection::Up, Some(me), None) => harmless(me),
         (Connection::Up | Connection::Connecting, ..) => "connecting".to_owned(),
         (Connection::Waiting(until), ..) => {
             // Rounded up: nothing happens in the last second's absence.

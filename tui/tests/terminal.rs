@@ -148,6 +148,8 @@ fn a_server_that_knows_nothing_but_the_plain_dialect_will_do() {
                 terminal.wait_for(&format!("bob: you came {guest}"));
                 terminal.wait_for("bear in main · 1 here");
                 terminal.wait_for("Rooms 1");
+                // What was said last time had no echo, and is offered again.
+                terminal.press(&["C-u"]);
                 terminal.enter("bye");
             }
         }

@@ -1,5 +1,6 @@
 //! A real server, a real terminal, and patience.
 #![allow(unreachable_pub, reason = "every test file is a crate of its own")]
+#![allow(dead_code, reason = "no test file uses all of it")]
 
 mod server;
 mod tmux;

@@ -21,7 +21,9 @@ impl Server {
     /// Starts one on this port, 0 for any, and waits until it says where it listens.
     pub fn start(port: u16, args: &[&str]) -> Self {
         let mut command = Command::new(hubbub());
-        command.args(["--shards", "1", "--no-pin", "--port", &port.to_string()]).args(args);
+        command.args(["--shards", "1", "--no-pin", "--port", &port.to_string()]);
+        // The limits hold for the client under test as for anybody on the internet.
+        command.args(["--exempt", "none"]).args(args);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let (tell, told) = mpsc::channel();
