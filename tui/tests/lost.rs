@@ -6,8 +6,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use common::{Client, Server, Terminal, hubbub, wait_for};
+use common::{Client, Server, Terminal, hubbub, wait_at_most, wait_for};
+
+/// Lists are asked for, and drawn, every 30 s: then at the latest a client that has not noticed the
+/// end of its terminal fails to draw.
+const BEFORE_REFRESH: Duration = Duration::from_secs(20);
 
 fn client() -> &'static str {
     env!("CARGO_BIN_EXE_hubbub-tui")
@@ -23,9 +28,9 @@ fn it_ends_with_its_terminal_even_without_a_signal() {
     terminal.wait_for("bear in main · 2 here");
     let process = format!("/proc/{}", terminal.client_pid());
     drop(terminal);
-    bob.wait_for("bear left");
-    let gone = wait_for(|| (!Path::new(&process).exists()).then_some(()));
+    let gone = wait_at_most(BEFORE_REFRESH, || (!Path::new(&process).exists()).then_some(()));
     gone.expect("it has ended");
+    bob.wait_for("bear left");
 }
 
 #[test]

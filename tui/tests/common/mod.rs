@@ -20,8 +20,13 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Looks until there is something to be seen; nothing once patience is over.
-pub fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let until = Instant::now() + PATIENCE;
+pub fn wait_for<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    wait_at_most(PATIENCE, look)
+}
+
+/// The same with less patience.
+pub fn wait_at_most<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let until = Instant::now() + patience;
     loop {
         let seen = look();
         if seen.is_some() || Instant::now() > until {
