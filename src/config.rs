@@ -138,6 +138,18 @@ impl Config {
             limits,
         })
     }
+
+    /// Addresses that may have to be remembered after a reload: with as many clients as there are
+    /// descriptors for, which is decided when the process starts.
+    #[must_use]
+    pub fn addresses_max_ever(&self) -> usize {
+        addresses_max(self.descriptors_max.min(u32::MAX.into()))
+    }
+}
+
+/// Addresses to remember where there are at most so many clients.
+fn addresses_max(connections_max: u64) -> usize {
+    usize::try_from(connections_max.saturating_mul(2)).unwrap_or(usize::MAX).max(ADDRESSES_MIN)
 }
 
 /// Where browsers come in, if they do.
@@ -190,7 +202,7 @@ fn admission(args: &Args, connections_max: u32) -> AdmissionLimits {
     let per_minute = args.address_connects_per_minute;
     AdmissionLimits {
         exempt: networks(&args.exempt),
-        addresses_max: (connections_max as usize * 2).max(ADDRESSES_MIN),
+        addresses_max: addresses_max(connections_max.into()),
         per_address_max: args.address_connections_max,
         per_address: Allowance::of(per_minute, MINUTE, per_minute * 2),
         overall: Allowance::of(args.connects_per_second, SECOND, args.connects_per_second),

@@ -119,7 +119,7 @@ impl Server {
         ports: Ports,
     ) -> io::Result<Self> {
         let (mailboxes, addresses) = mesh(config.shards);
-        let loads = Loads::new(config.shards, config.admission.addresses_max);
+        let loads = Loads::new(config.shards, config.addresses_max_ever());
         let watchdog = Watchdog::new(Arc::clone(&addresses));
         let board = Board::new(config.shards);
         board.show_limits(config.connections_max, config.limits.memory_bytes_max);
@@ -242,7 +242,9 @@ impl Server {
         self.board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         self.drain_wait_max = config.drain_wait_max;
         self.memory_bytes_max = config.limits.memory_bytes_max;
-        self.admission.change_limits(config.admission);
+        self.admission.change_limits(config.admission, self.now());
+        self.handshakes.change_clients_max(config.connections_max);
+        self.visits.change_clients_max(config.connections_max);
         self.proxies.change(config.proxies);
         self.visits.allow(config.origins);
         for address in self.addresses.iter() {

@@ -2,6 +2,7 @@
 //! there. It is also what keeps a connection open that somebody in between would close as idle.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::core::Core;
 use crate::core::session::Gate;
@@ -27,6 +28,18 @@ impl Core {
     fn ask_later(&mut self, slot: Slot, now: Moment) {
         let due = now.after(self.limits.pong_wait_max);
         self.heartbeats.push_back((due, self.sessions.id(slot)));
+    }
+
+    /// Everyone waits for another span than the `old` one: in proportion to what is left of it, so
+    /// that they are not all asked at once.
+    pub(super) fn respace_heartbeats(&mut self, old: Duration, now: Moment) {
+        let [old, new] = [old, self.limits.pong_wait_max].map(|wait| now.after(wait).0 - now.0);
+        for (due, _) in &mut self.heartbeats {
+            let left = due.0.saturating_sub(now.0);
+            *due = Moment(now.0 + left * new / old.max(1));
+        }
+        self.timers.retain(|timer| *timer != Timer::Heartbeats);
+        self.set_heartbeats();
     }
 
     fn set_heartbeats(&mut self) {

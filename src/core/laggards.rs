@@ -92,6 +92,16 @@ impl Laggards {
         }
     }
 
+    /// Gives all of them a whole span from now on, and returns them in an order that is always the
+    /// same.
+    pub fn restart(&mut self, now: Moment) -> Vec<SessionId> {
+        self.0.retain(|_, lag| !lag.caught_up);
+        self.0.values_mut().for_each(|lag| *lag = Lag::from(now));
+        let mut sessions: Vec<SessionId> = self.0.keys().copied().collect();
+        sessions.sort_unstable_by_key(|session| session.slot);
+        sessions
+    }
+
     /// Looks at how `session` has got on.
     pub fn judge(&mut self, session: SessionId, limits: &Limits, now: Moment) -> Verdict {
         let Some(lag) = self.0.get_mut(&session) else { return Verdict::CaughtUp };
@@ -147,5 +157,18 @@ mod tests {
         laggards.caught_up(SLOTH);
         assert_eq!(laggards.judge(SLOTH, &limits(), Moment(160)), Verdict::CaughtUp);
         assert!(laggards.add(SLOTH, Moment(170)), "it has been forgotten");
+    }
+
+    #[test]
+    fn another_limit_holds_from_now_on_for_those_who_are_behind() {
+        let mut laggards = Laggards::default();
+        let reader = SessionId { slot: 1, ..SLOTH };
+        laggards.add(SLOTH, Moment(0));
+        laggards.add(reader, Moment(0));
+        laggards.caught_up(reader);
+        assert_eq!(laggards.restart(Moment(70)), [SLOTH]);
+        assert!(laggards.add(reader, Moment(80)), "its timer does not come any more");
+        assert_eq!(laggards.judge(SLOTH, &limits(), Moment(169)), Verdict::Wait(Moment(170)));
+        assert_eq!(laggards.judge(SLOTH, &limits(), Moment(170)), Verdict::Slow);
     }
 }

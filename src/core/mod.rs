@@ -285,11 +285,17 @@ impl Core {
 
     /// Other limits hold from now on. What is over one of them stays: it only gets no more.
     pub fn change_limits(&mut self, limits: Limits, now: Moment) {
-        let is_other_silence = limits.idle_wait_max != self.limits.idle_wait_max;
-        self.limits = limits;
-        if is_other_silence {
+        let old = std::mem::replace(&mut self.limits, limits);
+        if old.idle_wait_max != self.limits.idle_wait_max {
             self.watch_all_silences(now);
         }
+        if old.stall_wait_max != self.limits.stall_wait_max {
+            self.restart_stalls(now);
+        }
+        if old.pong_wait_max != self.limits.pong_wait_max {
+            self.respace_heartbeats(old.pong_wait_max, now);
+        }
+        self.convert_allowances(&old, now);
         // What was refused may be welcome by now.
         self.sessions.slots().into_iter().for_each(|slot| self.reconsider(slot));
     }

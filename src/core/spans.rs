@@ -5,7 +5,9 @@ use crate::core::Core;
 use crate::core::laggards::Verdict;
 use crate::core::session::Gate;
 use crate::core::timers::Timer;
-use crate::model::{CloseReason, Command, Moment, Name, Refusal, Reply, SessionId, Slot, Spent};
+use crate::model::{
+    CloseReason, Command, Limits, Moment, Name, Refusal, Reply, SessionId, Slot, Spent,
+};
 
 impl Core {
     /// A command of a session that has to pay for it.
@@ -120,6 +122,36 @@ impl Core {
             Verdict::Slow => {
                 let slot = self.sessions.find(id).expect("who has ended is forgotten");
                 self.end(slot, CloseReason::Slow, now);
+            }
+        }
+    }
+
+    /// Another limit holds for all who have fallen behind: from now on, so that nobody is ended for
+    /// what was no fault before.
+    pub(super) fn restart_stalls(&mut self, now: Moment) {
+        self.timers.retain(|timer| !matches!(timer, Timer::Stall(_)));
+        let due = now.after(self.limits.stall_wait_max);
+        for id in self.laggards.restart(now) {
+            self.timers.set(due, Timer::Stall(id));
+        }
+    }
+
+    /// Rate limits that have changed hold at once: what is spent counts under the new ones, and
+    /// sessions that are throttled wait as long as these say.
+    pub(super) fn convert_allowances(&mut self, old: &Limits, now: Moment) {
+        let rooms = [old.room_allowance, self.limits.room_allowance];
+        self.founders.values_mut().for_each(|spent| *spent = spent.convert(rooms, now));
+        let messages = [old.allowance, self.limits.allowance];
+        if messages[0] == messages[1] {
+            return;
+        }
+        self.timers.retain(|timer| !matches!(timer, Timer::Rest(_)));
+        for slot in self.sessions.slots() {
+            let session = &mut self.sessions[slot];
+            session.spent = session.spent.convert(messages, now);
+            if matches!(session.gate, Gate::Resting) {
+                // Reads on, and is throttled again if it has still spent too much.
+                self.open_gate(slot, now);
             }
         }
     }

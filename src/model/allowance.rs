@@ -58,6 +58,20 @@ impl Spent {
         self.ahead(allowance, now).saturating_sub(allowance.each_ms * allowance.burst)
     }
 
+    /// The same under another allowance: as many times are spent, but no more than can be at once,
+    /// so that nobody waits for what was within the old one.
+    #[must_use]
+    pub fn convert(self, [from, to]: [Allowance; 2], now: Moment) -> Self {
+        let ahead = self.ahead(from, now);
+        if ahead == 0 {
+            return self;
+        }
+        let [ahead, from_each, to_each, burst] =
+            [ahead, from.each_ms.max(1), to.each_ms, to.burst].map(u64::from);
+        let ahead = (ahead * to_each / from_each).min(to_each * burst);
+        Self(low(now).wrapping_add(u32::try_from(ahead).unwrap_or(u32::MAX)))
+    }
+
     /// When something was last spent, or a little later: at most as long as a whole allowance
     /// takes to come back.
     #[must_use]
@@ -85,6 +99,26 @@ mod tests {
     use super::*;
 
     const ALLOWANCE: Allowance = Allowance { each_ms: 100, burst: 20 };
+
+    #[test]
+    fn what_is_spent_counts_under_another_allowance_from_now_on() {
+        let now = Moment(5_000_000_000);
+        let [slow, fast] = [Allowance { each_ms: 60_000, burst: 2 }, ALLOWANCE];
+        let mut spent = Spent::nothing(now);
+        spent.spend(slow, 3, now);
+        assert_eq!(spent.wait_ms(slow, now), 60_000);
+        let mut raised = spent.convert([slow, fast], now);
+        raised.spend(fast, 17, now);
+        assert_eq!(raised.wait_ms(fast, now), 0, "three are spent");
+        raised.spend(fast, 1, now);
+        assert_eq!(raised.wait_ms(fast, now), 100);
+        let mut lowered = raised.convert([fast, slow], now);
+        assert_eq!(lowered.wait_ms(slow, now), 0, "nobody waits for what was no fault");
+        lowered.spend(slow, 1, now);
+        assert_eq!(lowered.wait_ms(slow, now), 60_000);
+        let silent = Spent::nothing(Moment(now.0 - 5_000)).convert([slow, fast], now);
+        assert_eq!(silent.last(now), Moment(now.0 - 5_000), "how long it was silent is kept");
+    }
 
     #[test]
     fn a_burst_is_free_and_then_it_takes_as_long_as_it_takes() {

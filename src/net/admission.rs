@@ -78,10 +78,16 @@ impl Admission {
         }
     }
 
-    /// Other limits hold from now on, except for how many addresses are remembered.
-    pub fn change_limits(&mut self, limits: AdmissionLimits) {
-        let addresses_max = self.limits.addresses_max;
-        self.limits = AdmissionLimits { addresses_max, ..limits };
+    /// Other limits hold from `now` on. Addresses that are more than are to be remembered are
+    /// forgotten when the next comes, if they have no connections.
+    pub fn change_limits(&mut self, limits: AdmissionLimits, now: Moment) {
+        let old = std::mem::replace(&mut self.limits, limits);
+        self.limits.addresses_max = self.limits.addresses_max.min(self.loads.addresses_max());
+        let per_address = [old.per_address, self.limits.per_address];
+        for (_, spent) in self.by_source.values_mut() {
+            *spent = spent.convert(per_address, now);
+        }
+        self.overall = self.overall.convert([old.overall, self.limits.overall], now);
     }
 
     /// Lets a connection from `address` in, and counts it under the ticket it gets.
@@ -234,6 +240,40 @@ mod tests {
             assert!(all.0.by_source.len() <= ADDRESSES_MAX);
         }
         assert!(all.0.next as usize <= ADDRESSES_MAX + 1, "tickets are used again");
+    }
+
+    #[test]
+    fn limits_that_change_hold_at_once() {
+        let loads = Loads::new(1, ADDRESSES_MAX);
+        let low = AdmissionLimits {
+            exempt: vec![],
+            addresses_max: 2,
+            per_address_max: 1,
+            per_address: Allowance { each_ms: 60_000, burst: 1 },
+            overall: Allowance { each_ms: 1, burst: 1_000_000 },
+        };
+        let high = AdmissionLimits {
+            addresses_max: 3,
+            per_address_max: 5,
+            per_address: Allowance { each_ms: 1, burst: 100 },
+            ..low.clone()
+        };
+        let mut all = (Admission::new(low.clone(), loads.clone()), loads);
+        comes(&mut all, "192.0.2.1", START).unwrap();
+        comes(&mut all, "192.0.2.2", START).unwrap();
+        assert_eq!(comes(&mut all, "192.0.2.3", START), Err(CloseReason::Full));
+        assert_eq!(comes(&mut all, "192.0.2.1", START), Err(CloseReason::AddressFull));
+        all.0.change_limits(high, START);
+        for address in ["192.0.2.3", "192.0.2.1", "192.0.2.1", "192.0.2.1"] {
+            comes(&mut all, address, START).unwrap();
+        }
+        all.0.change_limits(AdmissionLimits { per_address_max: 9, ..low.clone() }, START);
+        assert_eq!(comes(&mut all, "192.0.2.4", START), Err(CloseReason::Full));
+        comes(&mut all, "192.0.2.1", START).unwrap();
+        assert_eq!(comes(&mut all, "192.0.2.1", START), Err(CloseReason::AddressFast));
+        let huge = AdmissionLimits { addresses_max: usize::MAX, ..low };
+        all.0.change_limits(huge, START);
+        assert_eq!(all.0.limits.addresses_max, all.1.addresses_max(), "as many as can be counted");
     }
 
     #[test]

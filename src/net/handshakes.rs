@@ -68,6 +68,11 @@ impl Handshakes {
         Self { places: Places::for_clients(clients_max, turn), hint: hint.into() }
     }
 
+    /// The server has at most `clients_max` from now on.
+    pub fn change_clients_max(&mut self, clients_max: u32) {
+        self.places.change_clients_max(clients_max);
+    }
+
     /// How many are under way.
     #[must_use]
     pub fn under_way(&self) -> usize {

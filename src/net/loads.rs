@@ -1,16 +1,23 @@
 //! How much there is of everything, for whoever lets connections in: connections by shard and by
 //! address, memory by shard.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::model::{ShardId, Ticket};
+
+/// Tickets whose counts are allocated together, when the first of them is used: 64 KiB. A server
+/// that may have more clients some day, up to its descriptor limit, does not pay for them before.
+const SEGMENT: usize = 16 << 10;
+
+/// The counts of [`SEGMENT`] tickets in a row.
+type Segment = OnceLock<Box<[AtomicU32]>>;
 
 /// Connections per shard and per ticket, shared by the acceptor and all shards.
 #[derive(Clone, Debug)]
 pub struct Loads {
     shards: Arc<[AtomicU32]>,
-    addresses: Arc<[AtomicU32]>,
+    addresses: Arc<[Segment]>,
     held_bytes: Arc<[AtomicU64]>,
 }
 
@@ -18,31 +25,47 @@ impl Loads {
     /// None yet, on `shards` shards and under tickets up to `addresses`.
     #[must_use]
     pub fn new(shards: u16, addresses: usize) -> Self {
-        let zeros = |count| (0..count).map(|_| AtomicU32::new(0)).collect();
-        let held_bytes = (0..shards).map(|_| AtomicU64::new(0)).collect();
-        Self { shards: zeros(usize::from(shards)), addresses: zeros(addresses + 1), held_bytes }
+        // The first ticket is that of those who are exempt.
+        let segments = (addresses + 1).div_ceil(SEGMENT);
+        Self {
+            shards: (0..shards).map(|_| AtomicU32::new(0)).collect(),
+            addresses: (0..segments).map(|_| Segment::new()).collect(),
+            held_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// The highest ticket there can be.
+    #[must_use]
+    pub fn addresses_max(&self) -> usize {
+        self.addresses.len() * SEGMENT - 1
+    }
+
+    fn address(&self, ticket: Ticket) -> &AtomicU32 {
+        let place = ticket.0 as usize;
+        let zeros = || (0..SEGMENT).map(|_| AtomicU32::new(0)).collect();
+        &self.addresses[place / SEGMENT].get_or_init(zeros)[place % SEGMENT]
     }
 
     /// A connection with `ticket` has been let in, and has no place on a shard yet.
     pub fn waits(&self, ticket: Ticket) {
-        self.addresses[ticket.0 as usize].fetch_add(1, Ordering::Relaxed);
+        self.address(ticket).fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection with `ticket` no longer waits, because it has gone, or is about to be placed.
     pub fn waits_no_more(&self, ticket: Ticket) {
-        self.addresses[ticket.0 as usize].fetch_sub(1, Ordering::Relaxed);
+        self.address(ticket).fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A connection with `ticket` has been placed on `shard`.
     pub fn came(&self, shard: ShardId, ticket: Ticket) {
         self.shards[shard.index()].fetch_add(1, Ordering::Relaxed);
-        self.addresses[ticket.0 as usize].fetch_add(1, Ordering::Relaxed);
+        self.address(ticket).fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection with `ticket` on `shard` is closed, its descriptor free again.
     pub fn went(&self, shard: ShardId, ticket: Ticket) {
         self.shards[shard.index()].fetch_sub(1, Ordering::Relaxed);
-        self.addresses[ticket.0 as usize].fetch_sub(1, Ordering::Relaxed);
+        self.address(ticket).fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Connections on each shard, in order.
@@ -70,6 +93,6 @@ impl Loads {
     /// Connections under `ticket`.
     #[must_use]
     pub fn of_address(&self, ticket: Ticket) -> u32 {
-        self.addresses[ticket.0 as usize].load(Ordering::Relaxed)
+        self.address(ticket).load(Ordering::Relaxed)
     }
 }

@@ -65,11 +65,21 @@ pub struct Turns {
     waits_since: WaitsSince,
 }
 
+/// How many places fit a server of `clients_max`.
+fn places_for(clients_max: u32) -> u32 {
+    (clients_max / CLIENTS_PER_PLACE).clamp(1, PLACES_MAX)
+}
+
 impl<T: Send + 'static> Places<T> {
     /// As many as fit a server of `clients_max`; see [`Places::new`].
     #[must_use]
     pub fn for_clients(clients_max: u32, turn: Turn) -> Self {
-        Self::new((clients_max / CLIENTS_PER_PLACE).clamp(1, PLACES_MAX), turn)
+        Self::new(places_for(clients_max), turn)
+    }
+
+    /// From now on there are as many as fit a server of `clients_max`; whoever has one keeps it.
+    pub fn change_clients_max(&mut self, clients_max: u32) {
+        self.max = places_for(clients_max) as usize;
     }
 
     /// So many, that share their `turn` with whoever else has it.

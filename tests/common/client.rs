@@ -248,6 +248,16 @@ impl Client {
         }
     }
 
+    /// Reads until a line is as `wanted`, and returns that.
+    pub fn skip_until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        loop {
+            let line = self.read_line();
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
     /// Reads up to and including this line, and returns what came before it.
     pub fn skip_to(&mut self, line: &str) -> Vec<String> {
         let mut before = Vec::new();
