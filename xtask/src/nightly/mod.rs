@@ -1,5 +1,6 @@
 //! `cargo xtask nightly`: what `cargo xtask test` does in seconds, for hours.
 
+mod advisories;
 mod options;
 mod soak;
 
@@ -32,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     };
     let folder = root().join(&out);
     reports::must_be_new(&folder)?;
-    let mut rows = vec![];
+    let mut rows = vec![row("advisories", advisories::check)];
     if !options.fuzz.is_zero() {
         fuzz::build()?;
         for target in fuzz::TARGETS {
