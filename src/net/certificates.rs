@@ -1,15 +1,19 @@
 //! What the server shows to TLS clients to prove who it is, and how it may be changed while the
 //! server runs.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod pair;
+
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::ring::{self, Ticketer};
-use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConfig};
 use rustls::version::{TLS12, TLS13};
+use tracing::warn;
+
+pub use pair::CertificateFacts;
+use pair::Pair;
 
 /// Where a certificate and its key are, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +33,7 @@ pub struct Certificates {
     tickets: Arc<dyn ProducesTickets>,
     lines: Arc<ServerConfig>,
     http: Arc<ServerConfig>,
+    facts: CertificateFacts,
 }
 
 /// What a client may name that asks by ALPN (RFC 7301) for a protocol on the port for lines: one
@@ -44,8 +49,9 @@ impl Certificates {
     /// A sentence for the operator when they are missing, unreadable or do not fit each other.
     pub fn load(files: &CertificateFiles) -> Result<Self, String> {
         let tickets = Ticketer::new().map_err(|e| format!("no randomness for TLS tickets: {e}"))?;
-        let [lines, http] = read(files, &tickets)?;
-        Ok(Self { tickets, lines, http })
+        let ([lines, http], facts) = read(files, &tickets)?;
+        warn_of_time(files, &facts);
+        Ok(Self { tickets, lines, http, facts })
     }
 
     /// Uses what is in `files` now, from the next handshake on. If that is no good, what was in use
@@ -54,8 +60,23 @@ impl Certificates {
     /// # Errors
     /// As [`Certificates::load`].
     pub fn reload(&mut self, files: &CertificateFiles) -> Result<(), String> {
-        [self.lines, self.http] = read(files, &self.tickets)?;
+        ([self.lines, self.http], self.facts) = read(files, &self.tickets)?;
+        warn_of_time(files, &self.facts);
         Ok(())
+    }
+
+    /// What the certificate in use says of itself.
+    #[must_use]
+    pub fn facts(&self) -> &CertificateFacts {
+        &self.facts
+    }
+
+    /// What the certificate in `files` says of itself, if it can be used.
+    ///
+    /// # Errors
+    /// As [`Certificates::load`].
+    pub fn inspect(files: &CertificateFiles) -> Result<CertificateFacts, String> {
+        Self::load(files).map(|certificates| certificates.facts)
     }
 
     /// For a handshake that begins now on the port for lines.
@@ -71,69 +92,64 @@ impl Certificates {
     }
 }
 
-fn read(
-    files: &CertificateFiles,
-    tickets: &Arc<dyn ProducesTickets>,
-) -> Result<[Arc<ServerConfig>; 2], String> {
-    let (cert, key) = (files.cert.display(), files.key.display());
-    let chain = certificates(&files.cert)?;
-    let private_key = private_key(&files.key)?;
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(|e| format!("TLS cannot be set up: {e}"))?;
-    let config = builder.with_no_client_auth().with_single_cert(chain, private_key);
-    let mut config = config.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => format!(
-            "the key in --tls-key {key} is not that of the certificate in --tls-cert {cert}: name \
-             two files that belong together, or make a pair with `hubbub gen-cert`"
-        ),
-        error => format!("--tls-cert {cert} with --tls-key {key} is no use: {error}"),
-    })?;
-    config.ticketer = Arc::clone(tickets);
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok([ALPN_LINES, ALPN_HTTP].map(|protocol| {
-        let mut config = config.clone();
-        config.alpn_protocols = vec![protocol.to_vec()];
-        Arc::new(config)
-    }))
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = contents("--tls-cert", file)?;
-    let chain: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&text).collect();
-    match chain {
-        Ok(chain) if chain.is_empty() => Err(none_in("--tls-cert", file, "certificate")),
-        Ok(chain) => Ok(chain),
-        Err(error) => Err(format!("--tls-cert {}: {error}", file.display())),
+impl CertificateFacts {
+    /// Why clients will refuse it at this time, in seconds since 1970, if they will.
+    #[must_use]
+    pub fn untimely(&self, now: i64) -> Option<String> {
+        const DAY: i64 = 24 * 60 * 60;
+        if now > self.not_after {
+            let days = (now - self.not_after) / DAY;
+            Some(format!("expired {days} days ago, so clients refuse it: renew it"))
+        } else if now < self.not_before {
+            let days = (self.not_before - now) / DAY;
+            Some(format!("is good only in {days} days, so clients refuse it: look at the clock"))
+        } else {
+            None
+        }
     }
 }
 
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = contents("--tls-key", file)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-        PemError::NoItemsFound => none_in("--tls-key", file, "private key"),
-        error => format!("--tls-key {}: {error}", file.display()),
-    })
+/// The time, in seconds since 1970.
+#[must_use]
+pub fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn contents(flag: &str, file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| {
-        format!(
-            "cannot read {flag} {}: {error}; `hubbub gen-cert` makes a pair for development",
-            file.display()
-        )
-    })
+/// A server whose certificate has expired still serves whoever comes without TLS.
+fn warn_of_time(files: &CertificateFiles, facts: &CertificateFacts) {
+    if let Some(why) = facts.untimely(unix_seconds()) {
+        warn!("the certificate in --tls-cert {} {why}", files.cert.display());
+    }
 }
 
-fn none_in(flag: &str, file: &Path, what: &str) -> String {
-    format!(
-        "{flag} {} has no {what} in it: it must be PEM, as `hubbub gen-cert` writes it",
-        file.display()
-    )
+fn read(
+    files: &CertificateFiles,
+    tickets: &Arc<dyn ProducesTickets>,
+) -> Result<([Arc<ServerConfig>; 2], CertificateFacts), String> {
+    let (cert, key) = (files.cert.display(), files.key.display());
+    let pair = Pair::read(files)?;
+    let facts = pair.facts(files)?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(|e| format!("TLS cannot be set up: {e}"))?;
+    let config = builder.with_no_client_auth().with_single_cert(pair.chain, pair.key);
+    let mut config = config
+        .map_err(|error| format!("--tls-cert {cert} with --tls-key {key} is no use: {error}"))?;
+    config.ticketer = Arc::clone(tickets);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    let configs = [ALPN_LINES, ALPN_HTTP].map(|protocol| {
+        let mut config = config.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
+    });
+    Ok((configs, facts))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rcgen::KeyPair;
 
     use super::*;

@@ -15,7 +15,7 @@ mod visitors;
 
 pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, adopt, listen, refuse};
 pub use admission::{Admission, AdmissionLimits};
-pub use certificates::{CertificateFiles, Certificates};
+pub use certificates::{CertificateFacts, CertificateFiles, Certificates, unix_seconds};
 pub use connections::{Connections, Received};
 pub use handshakes::{Handshakes, Settled, secure};
 pub use loads::Loads;
