@@ -33,6 +33,12 @@ struct Shown {
     connections_max: AtomicU64,
     /// Memory that clients and rooms may take.
     memory_bytes_max: AtomicU64,
+    /// When the certificate in use expires, in seconds since 1970; 0 if there is none.
+    certificate_expiry: AtomicU64,
+    /// Whether the settings that were read last are those that hold.
+    reload_successful: AtomicBool,
+    /// When they were read, in seconds since 1970.
+    reloaded: AtomicU64,
 }
 
 impl Sheet {
@@ -68,6 +74,9 @@ impl Board {
             draining: AtomicBool::new(false),
             connections_max: AtomicU64::new(0),
             memory_bytes_max: AtomicU64::new(0),
+            certificate_expiry: AtomicU64::new(0),
+            reload_successful: AtomicBool::new(true),
+            reloaded: AtomicU64::new(0),
         }))
     }
 
@@ -110,6 +119,30 @@ impl Board {
     pub fn show_limits(&self, connections_max: u32, memory_bytes_max: u64) {
         self.0.connections_max.store(u64::from(connections_max), Ordering::Relaxed);
         self.0.memory_bytes_max.store(memory_bytes_max, Ordering::Relaxed);
+    }
+
+    /// Shows when the certificate in use expires, in seconds since 1970; 0 if there is none.
+    pub fn show_certificate_expiry(&self, unix_seconds: u64) {
+        self.0.certificate_expiry.store(unix_seconds, Ordering::Relaxed);
+    }
+
+    /// When the certificate in use expires, in seconds since 1970; 0 if there is none.
+    #[must_use]
+    pub fn certificate_expiry(&self) -> u64 {
+        self.0.certificate_expiry.load(Ordering::Relaxed)
+    }
+
+    /// Shows that settings were read at a time, in seconds since 1970, and whether they hold.
+    pub fn show_reload(&self, successful: bool, unix_seconds: u64) {
+        self.0.reload_successful.store(successful, Ordering::Relaxed);
+        self.0.reloaded.store(unix_seconds, Ordering::Relaxed);
+    }
+
+    /// Whether the settings that were read last hold, and when they were read.
+    #[must_use]
+    pub fn last_reload(&self) -> (bool, u64) {
+        let successful = self.0.reload_successful.load(Ordering::Relaxed);
+        (successful, self.0.reloaded.load(Ordering::Relaxed))
     }
 
     /// How many clients there may be.

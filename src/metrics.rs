@@ -81,7 +81,19 @@ pub struct Stock {
     pub held_bytes: u64,
     /// Pieces of mail that wait to be handled.
     pub mail: u64,
+    /// Connections by what they speak, in the order of [`PROTOCOLS`].
+    pub by_protocol: [u64; PROTOCOLS.len()],
 }
+
+/// What connections speak, and whether within TLS, as labels of a metric have it.
+pub const PROTOCOLS: [(&str, bool); 6] = [
+    ("line", false),
+    ("line", true),
+    ("websocket-line", false),
+    ("websocket-line", true),
+    ("websocket-json", false),
+    ("websocket-json", true),
+];
 
 /// All that is known of a shard at one moment. Made of 64-bit words alone, so that it can be copied
 /// to where others read it one word at a time.

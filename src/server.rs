@@ -25,7 +25,9 @@ use crate::logging::LostLines;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Origin, ShardId};
-use crate::net::{Acceptor, Admission, Certificates, Handshakes, Loads, Proxies, Turn};
+use crate::net::{
+    Acceptor, Admission, Certificates, Handshakes, Loads, Proxies, Turn, unix_seconds,
+};
 use crate::notify::Notify;
 use crate::reload::Reload;
 use crate::shard::{Parts, Ports, Shard};
@@ -92,6 +94,8 @@ pub fn run(
     let Addresses { tls, http, https, .. } = doors.addresses()?;
     let ports = Ports { tls, http, https };
     let server = Server::start(config, doors.certificates.take(), ports)?;
+    server.board.show_reload(true, now_unix());
+    server.show_certificate();
     let signals = Signals::listen()?;
     if let Some(AdminPort { listener, lost }) = doors.admin.take() {
         admin::start(listener, server.facts(lost))?;
@@ -232,7 +236,15 @@ impl Server {
         if let Some(config) = config {
             self.change(config);
         }
+        self.board.show_reload(good, now_unix());
+        self.show_certificate();
         self.notify.reloaded(good);
+    }
+
+    /// Shows the operator until when the certificate in use is good.
+    fn show_certificate(&self) {
+        let expiry = self.certificates.as_ref().map_or(0, |it| it.facts().not_after);
+        self.board.show_certificate_expiry(u64::try_from(expiry).unwrap_or(0));
     }
 
     /// Has all settings that can be changed hold from now on, for those who are here as for those
@@ -324,6 +336,11 @@ fn run_shard(parts: Parts, core: Option<CoreId>) -> io::Result<Snapshot> {
     let mut runtime = runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build_local(runtime::LocalOptions::default())?;
     runtime.block_on(async { Shard::new(parts)?.run().await })
+}
+
+/// The time, in seconds since 1970.
+fn now_unix() -> u64 {
+    u64::try_from(unix_seconds()).unwrap_or(0)
 }
 
 /// Something that is different at every start.

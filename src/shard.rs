@@ -471,6 +471,7 @@ impl Shard {
             owed_bytes: core.sessions().owed_bytes() as u64,
             held_bytes: self.held_bytes(),
             mail: (self.mailbox.len() + self.inbox.len()) as u64,
+            by_protocol: self.connections.by_protocol(),
         }
     }
 }

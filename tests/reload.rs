@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::admin::{ADMIN, Admin};
 use common::frames::{Frame, Framed};
 use common::program::Program;
+use common::tls::TlsServer;
 use common::{Client, PATIENCE, Server, eventually, introduced, people, web};
 use hubbub::config::FIXED;
 
@@ -253,7 +255,7 @@ fn every_setting_that_can_change_is_tried() {
 fn a_changed_ping_holds_for_those_who_are_there() {
     let file = File::new("ping", "ping-seconds = 3600\n");
     let server = file.start(1, &web::HTTP);
-    let door = common::admin::Admin { addr: web::address(&server, "http") };
+    let door = Admin { addr: web::address(&server, "http") };
     let mut browser = Framed::open(door, None);
     browser.stream().set_read_timeout(Some(PATIENCE)).expect("an option of our own socket");
     browser.skip_to("You joined main");
@@ -297,12 +299,48 @@ fn a_changed_drain_holds_for_the_next_stop() {
 #[test]
 fn the_limits_that_are_shown_are_those_that_hold() {
     let file = File::new("shown", "connections-max = 7\nmemory-max = \"64M\"\n");
-    let server = file.start(1, &common::admin::ADMIN);
-    let admin = common::admin::Admin::of(&server);
+    let server = file.start(1, &ADMIN);
+    let admin = Admin::of(&server);
     let shows = |line: &str| admin.get("/metrics").body.lines().any(|it| it == line);
     assert!(shows("hubbub_connections_max 7") && shows("hubbub_memory_max_bytes 67108864"));
     file.reload(&server, "connections-max = 8\nmemory-max = \"32M\"\n");
     let is_shown =
         || shows("hubbub_connections_max 8") && shows("hubbub_memory_max_bytes 33554432");
     eventually("other limits are shown", is_shown);
+}
+
+#[test]
+fn the_operator_sees_the_last_reload_the_certificate_and_what_is_spoken() {
+    let file = File::new("seen", "");
+    let path = file.0.to_str().expect("a plain path");
+    let tls = TlsServer::start(1, &[&["--config", path], &web::HTTP[..], &ADMIN].concat());
+    let door = Admin { addr: web::address(&tls.server, "http") };
+    let admin = Admin::of(&tls.server);
+    let body = || admin.get("/metrics").body;
+    let shows = |line: &str| body().lines().any(|it| it == line);
+    let expiry = "hubbub_certificate_expiry_timestamp_seconds ";
+    let expiry: i64 = body()
+        .lines()
+        .find_map(|line| line.strip_prefix(expiry)?.parse().ok())
+        .expect("a server with TLS has a certificate");
+    let days = (expiry - hubbub::net::unix_seconds()) / (24 * 60 * 60);
+    assert!((364..=365).contains(&days), "gen-cert makes one for a year: {days}");
+    assert!(shows("hubbub_config_last_reload_successful 1"));
+    let _clients = [tls.connect(), Client::connect(&tls.server), Client::connect(&tls.server)];
+    let _browser = Framed::open(door, Some("hubbub.v1.json"));
+    for (protocol, tls, count) in [
+        ("line", false, 2),
+        ("line", true, 1),
+        ("websocket-json", false, 1),
+        ("websocket-line", false, 0),
+    ] {
+        let labels = format!(r#"shard="0",protocol="{protocol}",tls="{tls}""#);
+        let line = format!("hubbub_connections_by_protocol{{{labels}}} {count}");
+        eventually(&line, || shows(&line));
+    }
+    fs::write(&file.0, "nonsense").expect("a folder for tests");
+    tls.server.signal("HUP");
+    eventually("the reload has failed", || shows("hubbub_config_last_reload_successful 0"));
+    file.reload(&tls.server, "");
+    eventually("it has not", || shows("hubbub_config_last_reload_successful 1"));
 }

@@ -18,8 +18,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Facts;
-use crate::metrics::Snapshot;
 use crate::metrics::table::METRICS;
+use crate::metrics::{PROTOCOLS, Snapshot};
 use crate::model::{CloseReason, ShardId};
 
 /// All metrics, of this moment.
@@ -59,6 +59,7 @@ fn encode_shards(
             }
         }
     }
+    encode_protocols(encoder, shards)?;
     let help = "Clients that are gone, by the reason.";
     let name = "hubbub_connections_closed";
     let mut closed = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -68,7 +69,7 @@ fn encode_shards(
             ConstCounter::new(count).encode(closed.encode_family(&labels)?)?;
         }
     }
-    let help = "What turns took: how long one client may wait for the others.";
+    let help = "How long turns of the shard took, in which one client may wait for the others.";
     let name = "hubbub_turn_seconds";
     let mut turns = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for (shard, snapshot) in shards {
@@ -76,6 +77,26 @@ fn encode_shards(
         let (times, mut one) = (&snapshot.turn_times, turns.encode_family(&labels)?);
         let (seconds, count) = (times.seconds(), times.turns());
         one.encode_histogram::<NoLabelSet>(seconds, count, &times.buckets(), None)?;
+    }
+    Ok(())
+}
+
+fn encode_protocols(
+    encoder: &mut DescriptorEncoder<'_>,
+    shards: &[(ShardId, Snapshot)],
+) -> fmt::Result {
+    let help = "Clients that are connected, by what they speak, and whether within TLS.";
+    let name = "hubbub_connections_by_protocol";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (shard, snapshot) in shards {
+        for ((protocol, tls), count) in PROTOCOLS.into_iter().zip(snapshot.stock.by_protocol) {
+            let labels = [
+                ("shard", shard.to_string()),
+                ("protocol", protocol.to_owned()),
+                ("tls", tls.to_string()),
+            ];
+            ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
+        }
     }
     Ok(())
 }
@@ -90,24 +111,39 @@ impl Facts {
             let count = self.board.turned_away(reason);
             ConstCounter::new(count).encode(away.encode_family(&labels)?)?;
         }
-        let help = "For how long the shard has been in one turn; none if it turns.";
+        let help = "For how long the shard has been in one turn, in seconds; 0 if it turns.";
         let name = "hubbub_shard_stuck_seconds";
         let mut stuck = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (shard, seconds) in self.board.stuck() {
             let labels = [("shard", shard.to_string())];
             ConstGauge::new(seconds).encode(stuck.encode_family(&labels)?)?;
         }
+        self.encode_settings(encoder)?;
         let draining = u32::from(self.board.is_draining());
         gauge(encoder, "hubbub_draining", "Whether the server goes down: 1 if so.", draining)?;
-        let help = "Clients there may be.";
-        gauge(encoder, "hubbub_connections_max", help, self.board.connections_max())?;
-        let help = "Memory that clients and rooms may take.";
-        gauge(encoder, "hubbub_memory_max_bytes", help, self.board.memory_bytes_max())?;
-        let help = "Log lines that nobody took in time.";
+        let help = "Log lines lost because standard error did not take them in time.";
         counter(encoder, "hubbub_log_lines_lost", help, self.lost.count())?;
-        let help = "What is running.";
+        let help = "The version of hubbub that is running.";
         let mut build = encoder.encode_descriptor("hubbub_build", help, None, MetricType::Info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+    }
+
+    fn encode_settings(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Clients there may be at a time.";
+        gauge(encoder, "hubbub_connections_max", help, self.board.connections_max())?;
+        let help = "Memory that clients and rooms may take, in bytes.";
+        gauge(encoder, "hubbub_memory_max_bytes", help, self.board.memory_bytes_max())?;
+        let help = "When the TLS certificate in use expires, in seconds since 1970; 0 if there is \
+                    none.";
+        let name = "hubbub_certificate_expiry_timestamp_seconds";
+        gauge(encoder, name, help, self.board.certificate_expiry())?;
+        let (successful, time) = self.board.last_reload();
+        let help = "Whether the settings that were read last, at the start or by SIGHUP, hold: 1 \
+                    if so.";
+        gauge(encoder, "hubbub_config_last_reload_successful", help, u32::from(successful))?;
+        let help =
+            "When settings were read last, at the start or by SIGHUP, in seconds since 1970.";
+        gauge(encoder, "hubbub_config_last_reload_timestamp_seconds", help, time)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mio::{Events, Interest, Token};
 use socket2::SockRef;
 
-use crate::metrics::NetCounters;
+use crate::metrics::{NetCounters, PROTOCOLS};
 use crate::model::{CloseReason, Command, Limits, Moment, ShardId, Slot, Ticket};
 use crate::net::Loads;
 use crate::net::lingering::Lingering;
@@ -31,6 +31,8 @@ const LINGERING: usize = 1 << 32;
 struct Connection {
     socket: Socket,
     ticket: Ticket,
+    /// What is spoken, as a place in [`PROTOCOLS`].
+    protocol: u8,
     decoder: Decoder,
     /// Input that has arrived and is not decoded: an unfinished line, or more if the session may
     /// not be read for now.
@@ -71,6 +73,8 @@ pub struct Connections {
     clean: String,
     scratch: Scratch,
     user_timeout: UserTimeout,
+    /// Connections by what they speak, in the order of [`PROTOCOLS`].
+    by_protocol: [u64; PROTOCOLS.len()],
     /// Bytes in all tails.
     tail_bytes: usize,
     limits: Limits,
@@ -107,6 +111,7 @@ impl Connections {
             clean: String::new(),
             scratch: Scratch::default(),
             user_timeout: UserTimeout::default(),
+            by_protocol: [0; PROTOCOLS.len()],
             tail_bytes: 0,
             limits,
             loads,
@@ -149,9 +154,12 @@ impl Connections {
         }
         self.scratch.adopt(&mut socket);
         let readable = socket.has_input();
+        let protocol = protocol(wire, socket.is_tls());
+        self.by_protocol[usize::from(protocol)] += 1;
         self.table[slot as usize] = Some(Connection {
             socket,
             ticket,
+            protocol,
             decoder: wire.decoder(),
             tail: Box::default(),
             pending: false,
@@ -234,6 +242,12 @@ impl Connections {
         let each = self.table.iter().zip(0..);
         let each = each.filter_map(move |(it, slot)| Some((slot, held(it.as_ref()?))));
         each.filter(|&(_, bytes)| bytes > 0)
+    }
+
+    /// Connections by what they speak, in the order of [`PROTOCOLS`].
+    #[must_use]
+    pub fn by_protocol(&self) -> [u64; PROTOCOLS.len()] {
+        self.by_protocol
     }
 
     /// How many connections have something to read.
@@ -376,6 +390,7 @@ impl Connections {
     pub fn close(&mut self, slot: Slot, reason: CloseReason, now: Moment) {
         let Some(connection) = self.table[slot as usize].take() else { return };
         self.tail_bytes -= connection.tail.len();
+        self.by_protocol[usize::from(connection.protocol)] -= 1;
         let Connection { ticket, announced, .. } = connection;
         self.visitors.went(slot, (ticket, announced), reason, connection.socket.stream());
         let reads_not = matches!(reason, CloseReason::Slow | CloseReason::Memory);
@@ -471,6 +486,16 @@ impl Connections {
         }
         taken
     }
+}
+
+/// What is spoken on a connection, as a place in [`PROTOCOLS`].
+fn protocol(wire: Wire, is_tls: bool) -> u8 {
+    let first = match wire {
+        Wire::Line => 0,
+        Wire::WebLine => 2,
+        Wire::WebJson => 4,
+    };
+    first + u8::from(is_tls)
 }
 
 /// Bytes of the buffer: one more than can arrive, see [`Decoder::admit`], after an unfinished line.

@@ -193,6 +193,16 @@ impl Socket {
         }
     }
 
+    /// Whether what is sent is sealed by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(_) => true,
+            Self::Framed(framed) => framed.inner.is_tls(),
+        }
+    }
+
     /// See [`Socket::stream`].
     pub fn stream_mut(&mut self) -> &mut TcpStream {
         match self {
