@@ -2,6 +2,7 @@
 //! was, [`Config`] what it comes to on this machine.
 
 mod args;
+mod environment;
 mod file;
 mod settings;
 
@@ -183,6 +184,11 @@ pub fn demands(args: &Args) -> Demands {
         tls: args.tls_listen.is_some() || args.https.is_some(),
         proxies: !networks(&args.proxies).is_empty(),
         memory_max: args.memory_max,
+        certificates: args
+            .tls_cert
+            .clone()
+            .zip(args.tls_key.clone())
+            .map(|(cert, key)| CertificateFiles { cert, key }),
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use std::{mem, thread};
+use std::{env, mem, thread};
 
 use tracing::error;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -75,6 +75,12 @@ impl Level {
     }
 }
 
+/// Whether lines are for a terminal, and its user has not asked for none (<https://no-color.org>).
+fn has_colours() -> bool {
+    let is_unwanted = env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    io::stderr().is_terminal() && !is_unwanted
+}
+
 fn filter(level: &str) -> EnvFilter {
     EnvFilter::new(level)
 }
@@ -92,7 +98,7 @@ pub fn start(format: LogFormat, level: &str) -> Log {
     let (filter, level) = reload::Layer::new(filter(level));
     let lines = fmt::layer()
         .with_writer(queue.clone())
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(has_colours())
         .with_target(false)
         .log_internal_errors(false);
     let lines = match format {

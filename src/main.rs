@@ -17,7 +17,7 @@ use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
 use hubbub::net::Certificates;
 use hubbub::reload::Reload;
-use hubbub::server::{self, Addresses, AdminPort, Doors, End, cores_of_shards};
+use hubbub::server::{self, Addresses, AdminPort, Doors, End, Findings, cores_of_shards};
 use tracing::{info, warn};
 
 const EXIT_UNUSABLE_ARGUMENTS: u8 = 2;
@@ -28,6 +28,13 @@ fn main() -> ExitCode {
         Err(Unusable::Flags(error)) => error.exit(),
         Err(unusable) => return refuse(&unusable.to_string()),
     };
+    let is_serving = {
+        let Args { command, print_config, check_config, .. } = &settings.args;
+        command.is_none() && !print_config && !check_config
+    };
+    if !is_serving {
+        settings.warnings.iter().for_each(|warning| tell(warning));
+    }
     if let Some(command) = &settings.args.command {
         return run(command, &demands(&settings.args));
     }
@@ -39,7 +46,7 @@ fn main() -> ExitCode {
         Err(sentence) => return refuse(&sentence),
     };
     if settings.args.check_config {
-        return say("all settings are good\n");
+        return check(&config);
     }
     // Before there is a second thread.
     let inherited = match Inherited::from_env() {
@@ -47,6 +54,7 @@ fn main() -> ExitCode {
         Err(sentence) => return refuse(&sentence),
     };
     let log = logging::start(settings.args.log_format, &settings.args.log_level);
+    settings.warnings.iter().for_each(|warning| warn!("{warning}"));
     match serve(settings, &config, inherited, &log) {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Cut | End::Failed) => ExitCode::FAILURE,
@@ -138,6 +146,13 @@ fn listen(
         .map_err(|error| server::explain_listen_error(&error, address, flags))
 }
 
+/// Says whether a server would start with `config`.
+fn check(config: &Config) -> ExitCode {
+    let Findings { problems, notes } = server::try_start(config);
+    notes.iter().for_each(|note| tell(&format!("note: {note}")));
+    if problems.is_empty() { say("all settings are good\n") } else { refuse(&problems.join("\n")) }
+}
+
 /// Answers what was asked for instead of a server.
 fn say(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
@@ -148,10 +163,15 @@ fn say(text: &str) -> ExitCode {
 
 /// Says why there will be no server, a line for each reason.
 fn refuse(why: &str) -> ExitCode {
-    let lines: String = why.lines().map(|line| format!("hubbub: {line}\n")).collect();
+    tell(why);
+    ExitCode::from(EXIT_UNUSABLE_ARGUMENTS)
+}
+
+/// Says something about what was asked for, a line for each line of it.
+fn tell(what: &str) {
+    let lines: String = what.lines().map(|line| format!("hubbub: {line}\n")).collect();
     // Whether anybody reads it or not, there is no more to do.
     let _ = io::stderr().write_all(lines.as_bytes());
-    ExitCode::from(EXIT_UNUSABLE_ARGUMENTS)
 }
 
 /// Says that the server is there, and how to use it.

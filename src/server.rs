@@ -4,6 +4,7 @@
 mod doors;
 mod intake;
 mod rejections;
+mod trial;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,6 +37,7 @@ use crate::watchdog::Watchdog;
 pub use doors::{Addresses, AdminPort, Doors, explain_listen_error};
 use intake::{accept, turned_away};
 use rejections::Rejections;
+pub use trial::{Findings, try_start};
 
 /// How long nobody is accepted for whom there is no place among the handshakes.
 const NO_ROOM_WAIT: Duration = Duration::from_millis(10);

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::program::Program;
@@ -86,4 +88,91 @@ fn each_subcommand_has_a_page() {
     let ended = Program::hubbub(&["man", "gen-certs"], &[]);
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("gen-cert, completions, man"), "{}", ended.stderr);
+}
+
+/// Flags that documents have of other programs: Cargo's and its tasks', Docker's, systemctl's, and
+/// those of our other programs.
+const OF_OTHERS: &[&str] = &[
+    "--bench",
+    "--bin",
+    "--bless",
+    "--dialect",
+    "--force",
+    "--from",
+    "--lib",
+    "--list",
+    "--locked",
+    "--mouse",
+    "--network",
+    "--now",
+    "--only",
+    "--procs",
+    "--profile",
+    "--quick",
+    "--release",
+    "--repeat",
+    "--search",
+    "--skip",
+    "--spawn",
+    "--sweep",
+    "--system",
+    "--test",
+    "--tls",
+    "--tls-ca",
+    "--ulimit",
+    "--websocket",
+    "--file",
+];
+
+/// All texts for operators.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("docs"), root.join("packaging")];
+    let mut found = vec![root.join("README.md")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of ours") {
+            let path = entry.expect("an entry of it").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_none_or(|it| it != "png") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// All that `text` has which begins with `start` and goes on with what `may_follow`.
+fn words<'a>(text: &'a str, start: &str, may_follow: impl Fn(char) -> bool) -> Vec<&'a str> {
+    let word = |(at, _): (usize, &str)| {
+        let rest = &text[at..];
+        let end =
+            rest[start.len()..].find(|c| !may_follow(c)).map_or(rest.len(), |it| it + start.len());
+        let begins = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || "-_".contains(c));
+        begins.then(|| rest[..end].trim_end_matches(['-', '_']))
+    };
+    text.match_indices(start).filter_map(word).filter(|it| it.len() > start.len()).collect()
+}
+
+#[test]
+fn documents_name_flags_and_variables_that_there_are() {
+    let help: String = [&[][..], &["doctor"], &["gen-cert"], &["completions"], &["man"]]
+        .map(|subcommand| said(&[subcommand, &["--help"]].concat()))
+        .concat();
+    let is_flag = |c: char| c.is_ascii_lowercase() || c == '-';
+    let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
+    let [flags, variables] = [words(&help, "--", is_flag), words(&help, "HUBBUB_", is_variable)];
+    let mut wrong = vec![];
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("a text of ours");
+        let is_known = |it: &&str| flags.contains(it) || OF_OTHERS.contains(it);
+        let unknown_flags = words(&text, "--", is_flag).into_iter().filter(|it| !is_known(it));
+        let unknown = words(&text, "HUBBUB_", is_variable);
+        let unknown = unknown.into_iter().filter(|it| !variables.contains(it));
+        let ignored = words(&text, "RUST_LOG", |_| false);
+        wrong.extend(
+            unknown_flags.chain(unknown).chain(ignored).map(|it| (document.clone(), it.to_owned())),
+        );
+    }
+    assert_eq!(wrong, []);
 }

@@ -3,10 +3,11 @@
 mod common;
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
 use common::program::Program;
+use common::server::Setup;
 use common::tls;
 use common::victims::Victims;
 use common::wire::Wire;
@@ -96,6 +97,88 @@ fn settings_can_be_checked_without_a_server() {
     let contradiction = check("feed-bytes-max = 32768\nmessage-chars-max = 16384\n");
     assert_eq!(contradiction.status.code(), Some(2));
     assert!(contradiction.stderr.contains("feed-bytes-max"), "{}", contradiction.stderr);
+}
+
+#[test]
+fn what_kubernetes_sets_for_a_service_of_our_name_keeps_nobody_from_starting() {
+    let link = [
+        ("HUBBUB_PORT", "tcp://10.0.0.1:42069"),
+        ("HUBBUB_SERVICE_HOST", "10.0.0.1"),
+        ("HUBBUB_PORT_42069_TCP_ADDR", "10.0.0.1"),
+    ];
+    let checked = Program::hubbub(&["--http=off", "--print-config"], &link);
+    assert_eq!(checked.status.code(), Some(0), "{}", checked.stderr);
+    assert!(checked.stdout.contains("\nport = 42069\n"), "{}", checked.stdout);
+    for word in ["HUBBUB_PORT=tcp://10.0.0.1:42069", "enableServiceLinks: false"] {
+        assert!(checked.stderr.contains(word), "{}", checked.stderr);
+    }
+    let server = Server::start_as(&Setup { variables: &link, ..Setup::default() });
+    let log = server.stderr.so_far();
+    assert!(log.contains("WARN the variable HUBBUB_PORT=tcp://10.0.0.1:42069"), "{log}");
+}
+
+#[test]
+fn what_is_wrong_with_a_variable_is_told_with_its_name() {
+    for (name, value) in
+        [("HUBBUB_PORT", "many"), ("HUBBUB_EXEMPT", "home"), ("HUBBUB_NO_PIN", "?")]
+    {
+        let ended = Program::hubbub(&["--print-config"], &[(name, value)]);
+        assert_eq!(ended.status.code(), Some(2));
+        assert!(ended.stderr.contains(&format!("the variable {name}")), "{}", ended.stderr);
+    }
+    // A flag's own fault is not its variable's.
+    let ended = Program::hubbub(&["--port", "many"], &[("HUBBUB_PORT", "7")]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(!ended.stderr.contains("HUBBUB_PORT"), "{}", ended.stderr);
+}
+
+#[test]
+fn variables_that_are_empty_or_unknown_set_nothing() {
+    let empty =
+        ["HUBBUB_TLS_CERT", "HUBBUB_PORT", "HUBBUB_NO_PIN", "HUBBUB_ADMIN", "HUBBUB_EXEMPT"];
+    let plain = Program::hubbub(&["--print-config"], &[]).stdout;
+    let printed = Program::hubbub(&["--print-config"], &empty.map(|name| (name, "")));
+    assert_eq!((printed.stdout, &*printed.stderr), (plain, ""));
+    let blanks = [("HUBBUB_PROXIES", "10.0.0.0/8, 192.0.2.1")];
+    let printed = Program::hubbub(&["--print-config"], &blanks);
+    assert_eq!(printed.status.code(), Some(0), "{}", printed.stderr);
+    for action in [&["--print-config"][..], &["--check-config", "--port=0"], &["doctor"]] {
+        let ended = Program::hubbub(action, &[("HUBBUB_CONECTIONS_MAX", "5")]);
+        let told =
+            "the variable HUBBUB_CONECTIONS_MAX sets nothing; is HUBBUB_CONNECTIONS_MAX meant?";
+        assert!(ended.stderr.contains(told), "{action:?}: {}", ended.stderr);
+    }
+}
+
+/// What `--check-config` says of settings.
+fn checked(args: &[&str]) -> (Option<i32>, String) {
+    let ended = Program::hubbub(&[&["--check-config"], args].concat(), &[("HUBBUB_HTTP", "off")]);
+    (ended.status.code(), ended.stderr)
+}
+
+#[test]
+fn a_check_finds_what_would_keep_a_server_from_starting() {
+    // This very test has it.
+    let held = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let taken = held.local_addr().expect("it is bound");
+    let (port, address) = (taken.port().to_string(), taken.to_string());
+    for args in [&["--port", &port][..], &["--port=0", "--http", &address]] {
+        let (code, told) = checked(args);
+        assert_eq!(code, Some(2), "{args:?}: {told}");
+        assert!(told.contains("already in use") && told.contains("process"), "{told}");
+    }
+    let (code, told) = checked(&["--ip", "192.0.2.1"]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("an address of this machine"), "{told}");
+    let both = "127.0.0.1:48213";
+    let (code, told) = checked(&["--port=48213", "--http", both]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("another of these settings has it"), "{told}");
+    // A server that runs does not keep its own settings from being checked.
+    let server = Server::start(1, &[]);
+    let (code, told) = checked(&["--port", &server.addr.port().to_string()]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("in use by hubbub, process"), "{told}");
 }
 
 #[test]

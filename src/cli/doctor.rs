@@ -1,6 +1,7 @@
 //! `hubbub doctor`: whether this machine allows what the settings ask for. What is read of it and
 //! what is made of that are apart, so that the second can be tried with any machine.
 
+mod certificates;
 mod checks;
 mod seen;
 
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use seen::Seen;
+
+use crate::net::CertificateFiles;
 
 /// What `hubbub doctor` is to look at.
 #[derive(Args, Clone, Debug)]
@@ -23,7 +26,7 @@ pub struct Doctor {
 }
 
 /// What the settings need of a machine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Demands {
     /// Clients at a time, if that was said.
     pub clients: Option<u32>,
@@ -37,6 +40,8 @@ pub struct Demands {
     pub proxies: bool,
     /// Bytes that they and rooms may take, if that was said.
     pub memory_max: Option<u64>,
+    /// What clients that come with TLS are shown, if that was said.
+    pub certificates: Option<CertificateFiles>,
 }
 
 /// What is to be done about one thing.
@@ -80,7 +85,9 @@ impl Doctor {
     /// What there is to say, and whether all is well.
     pub(super) fn run(&self, demands: &Demands) -> (String, bool) {
         let clients = self.clients.or(demands.clients);
-        let checks = checks::all(&Demands { clients, ..*demands }, &Seen::read(Path::new("/")));
+        let demands = Demands { clients, ..demands.clone() };
+        let mut checks = checks::all(&demands, &Seen::read(Path::new("/")));
+        checks.extend(demands.certificates.iter().flat_map(certificates::all));
         let is_well = !checks.iter().any(|it| matches!(it.verdict, Verdict::Change(_)));
         (checks.iter().map(|check| format!("{check}\n")).collect(), is_well)
     }

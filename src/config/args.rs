@@ -217,7 +217,7 @@ pub struct Args {
     /// Print all settings that hold, as such a file, and exit.
     #[arg(long, help_heading = "File")]
     pub print_config: bool,
-    /// Say whether all settings are good, and exit.
+    /// Say whether a server would start with these settings, and exit.
     #[arg(long, help_heading = "File")]
     pub check_config: bool,
 }
@@ -286,6 +286,7 @@ pub(super) fn networks(each: &[Networks]) -> Vec<IpNet> {
 }
 
 fn parse_networks(text: &str) -> Result<Networks, String> {
+    let text = text.trim();
     if text == "none" {
         return Ok(Networks(vec![]));
     }
@@ -327,6 +328,7 @@ fn parse_http(text: &str) -> Result<Http, String> {
 }
 
 fn parse_origins(text: &str) -> Result<Origins, String> {
+    let text = text.trim();
     if text == "none" {
         return Ok(Origins(None));
     }

@@ -10,6 +10,21 @@ use toml::de::{DeTable, DeValue};
 
 /// Flags that are of no use in a file.
 const NOT_IN_FILES: &[&str] = &["config", "print-config", "check-config", "help", "version"];
+/// Values of settings that nothing sets by itself, to be tried by taking the `#` away.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("connections-max", "10000"),
+    ("proxies", "[\"10.0.0.0/8\"]"),
+    ("idle-seconds", "3600"),
+    ("shards", "1"),
+    ("tls-listen", "\"127.0.0.1:42070\""),
+    ("tls-cert", "\"cert.pem\""),
+    ("tls-key", "\"key.pem\""),
+    ("http", "\"127.0.0.1:8080\""),
+    ("https", "\"127.0.0.1:8443\""),
+    ("allow-origin", "[\"https://chat.example\"]"),
+    ("memory-max", "\"512M\""),
+    ("admin", "\"127.0.0.1:9469\""),
+];
 /// Characters of a comment in a line.
 const COMMENT_CHARS_MAX: usize = 90;
 
@@ -88,21 +103,25 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// What to say of a key that is none, with that which was probably meant.
-fn unknown(command: &Command, key: &str) -> String {
+/// The key that was probably meant by one that is none.
+pub(super) fn nearest(command: &Command, key: &str) -> Option<String> {
     let error = command.clone().try_get_matches_from([command.get_name(), &format!("--{key}")]);
-    let meant = error.err().and_then(|error| match error.get(ContextKind::SuggestedArg) {
+    match error.err()?.get(ContextKind::SuggestedArg) {
         Some(ContextValue::String(flag)) => Some(flag.trim_start_matches('-').to_owned()),
         _ => None,
-    });
-    match meant.filter(|meant| !NOT_IN_FILES.contains(&meant.as_str())) {
+    }
+}
+
+/// What to say of a key that is none, with that which was probably meant.
+fn unknown(command: &Command, key: &str) -> String {
+    match nearest(command, key).filter(|meant| !NOT_IN_FILES.contains(&meant.as_str())) {
         Some(meant) => format!("there is no setting `{key}`; is `{meant}` meant?"),
         None => format!("there is no setting `{key}`; `hubbub --print-config` lists all there are"),
     }
 }
 
 /// What clap says of a value, without what is about its own use.
-fn in_a_line(error: &clap::Error) -> String {
+pub(super) fn in_a_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let what = text.split("\n\n").next().unwrap_or_default();
     let words: Vec<&str> = what.trim_start_matches("error: ").split_whitespace().collect();
@@ -136,18 +155,25 @@ pub(super) fn write(command: &Command, values: &[(String, Vec<String>)]) -> Stri
             let _ = writeln!(text, "\n## {}", heading.unwrap_or_default());
         }
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "\n{}", comment(&help));
+        let _ = writeln!(text, "\n{}", comment(&format!("{help}{}", range(arg))));
         let _ = match value.as_slice() {
-            [] => writeln!(text, "# {key} = {}", range(arg)),
+            [] => writeln!(text, "# {key} = {}", example(key)),
             value => writeln!(text, "{key} = {}", literal(arg, value)),
         };
     }
     text
 }
 
-/// What may be set, as its flag shows it.
+/// What may be set, as its flag shows it, where that is a range.
 fn range(arg: &Arg) -> String {
-    arg.get_value_names().map(|names| names.join(" ")).unwrap_or_default()
+    let names = arg.get_value_names().unwrap_or_default();
+    let range = names.iter().find(|name| name.contains(".."));
+    range.map(|range| format!(" ({range})")).unwrap_or_default()
+}
+
+/// A value of a setting that has none.
+fn example(key: &str) -> &'static str {
+    EXAMPLES.iter().find(|(it, _)| *it == key).map_or("\"\"", |(_, value)| value)
 }
 
 fn literal(arg: &Arg, words: &[String]) -> String {
@@ -207,6 +233,24 @@ mod tests {
                 ("proxies", "none"),
             ]
         );
+    }
+
+    #[test]
+    fn whatever_is_shown_as_an_example_can_be_set() {
+        let command = Args::command();
+        let matches = command.clone().try_get_matches_from(["hubbub"]).expect("no flags");
+        let text = write(&command, &values(&command, &matches));
+        let is_example = |line: &&str| {
+            let key = line.strip_prefix("# ").and_then(|it| it.split_once(" = "));
+            key.is_some_and(|(key, _)| in_files(&command).any(|it| it.get_long() == Some(key)))
+        };
+        let examples: Vec<&str> = text.lines().filter(is_example).collect();
+        for example in &examples {
+            assert_eq!(told(example.trim_start_matches("# ")), [""; 0], "{example}");
+        }
+        let all: Vec<&str> = examples.iter().map(|it| it.trim_start_matches("# ")).collect();
+        assert_eq!(told(&all.join("\n")), [""; 0]);
+        assert!(examples.len() >= EXAMPLES.len(), "{examples:#?}");
     }
 
     #[test]

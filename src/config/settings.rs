@@ -2,17 +2,20 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::{fmt, fs};
+use std::{env, fmt, fs};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Command, CommandFactory, FromArgMatches};
 
-use super::{Args, FIXED, file};
+use super::{Args, FIXED, environment, file};
 
 /// What was asked for, by whichever way.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// All of it, as if it had been asked for by flags.
     pub args: Args,
+    /// What the operator should hear about the environment, a sentence each.
+    pub warnings: Vec<String>,
     /// The words it was asked for in, by the long names of flags.
     values: Vec<(String, Vec<String>)>,
 }
@@ -43,14 +46,18 @@ impl Settings {
     /// When any of it is wrong.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Unusable> {
         let words: Vec<OsString> = words.into_iter().collect();
+        let (command, warnings) = environment::clean(Args::command(), env::vars_os());
         let parse = |command: Command| {
-            let matches = command.try_get_matches_from(&words).map_err(Unusable::Flags)?;
+            let matches = command.clone().try_get_matches_from(&words);
+            let matches =
+                matches.map_err(|error| Unusable::Flags(with_variable(error, command, &words)))?;
             let args = Args::from_arg_matches(&matches).map_err(Unusable::Flags)?;
-            Ok(Self { args, values: file::values(&Args::command(), &matches) })
+            let values = file::values(&Args::command(), &matches);
+            Ok(Self { args, warnings: warnings.clone(), values })
         };
-        let settings = parse(Args::command())?;
+        let settings = parse(command.clone())?;
         match settings.args.file() {
-            Some(path) => parse(with_defaults(Args::command(), path)?),
+            Some(path) => parse(with_defaults(command, path)?),
             None => Ok(settings),
         }
     }
@@ -77,6 +84,29 @@ impl Settings {
         let both = self.values.iter().zip(&other.values);
         both.filter(|(one, another)| one != another).map(|((key, _), _)| key.as_str())
     }
+}
+
+/// `error`, which names the variable that the value came from, if it came from one: clap names only
+/// the flag, which nobody may have given.
+fn with_variable(error: clap::Error, mut command: Command, words: &[OsString]) -> clap::Error {
+    let flag = |error: &clap::Error| match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(usage)) => usage.split([' ', '=', '[']).next().map(str::to_owned),
+        _ => None,
+    };
+    let Some(culprit) = flag(&error) else { return error };
+    let long = culprit.trim_start_matches('-');
+    let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(long)) else {
+        return error;
+    };
+    let Some(name) = environment::variable(arg).map(str::to_owned) else { return error };
+    let id = arg.get_id().clone();
+    let without = command.clone().mut_arg(id, |arg| arg.env(None::<&str>));
+    let again = without.try_get_matches_from(words).err();
+    if again.is_some_and(|again| flag(&again).as_ref() == Some(&culprit)) {
+        return error;
+    }
+    let sentence = format!("{}; the variable {name} says so", file::in_a_line(&error));
+    command.error(error.kind(), sentence)
 }
 
 /// `command`, in which what the file at `path` says holds where nothing else is said.

@@ -180,6 +180,7 @@ mod tests {
         tls: false,
         proxies: false,
         memory_max: None,
+        certificates: None,
     };
 
     /// Everything is just as much as 10 000 clients need.
@@ -250,7 +251,7 @@ mod tests {
         for (worsen, what, how) in table {
             let (mut seen, mut demands) = (machine(), DEMANDS);
             worsen(&mut seen, &mut demands);
-            let changes = changes(demands, &seen);
+            let changes = changes(demands.clone(), &seen);
             let (found, told) = changes.first().unwrap_or_else(|| panic!("nothing for {what}"));
             assert_eq!(*found, what);
             assert!(told.contains(how), "{how:?} is not in {told:?}");
