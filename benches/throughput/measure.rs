@@ -102,6 +102,7 @@ fn start(cli: &Cli, case: &Case, subject: Subject, cores: &Cores) -> Result<Serv
         cpus,
         extra,
         web: false,
+        history_messages: None,
     })
 }
 
@@ -114,11 +115,10 @@ fn load(
 ) -> Result<(RunResult, Vec<Mark>), String> {
     let pid = server.pid();
     let options = Options {
-        address: server.address(),
         shards: case.shards,
         pid: Some(pid),
         cpus: vec![cores.generator],
-        processes: None,
+        ..Options::to(server.address())
     };
     let mut marks = vec![Mark::take("start", 0, pid)?];
     let mut unseen = None;

@@ -3,9 +3,10 @@
 use std::env::current_exe;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
 use clap::{Parser, Subcommand};
+use loadgen::address::Target;
+use loadgen::cores;
 use loadgen::dialect::Dialect;
 use loadgen::run::{Options, Processes};
 use loadgen::scenario::{BUILT_IN, Placement, Scenario, Setting};
@@ -16,11 +17,22 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Descriptors of ours that are no clients.
 const DESCRIPTORS_OWN: u64 = 64;
 
-/// Where Hubbub speaks lines, and WebSocket, if nobody says otherwise.
-const PORT: u16 = 42069;
-const WEB_PORT: u16 = 8080;
+/// What a server that is started here keeps for newcomers, as it does by itself.
+const HISTORY_MESSAGES: u32 = 50;
 
-/// A load generator for chat servers that speak Hubbub's line protocol, plain or over WebSocket.
+/// The port where servers of this kind usually listen.
+fn usual_port(dialect: Dialect) -> u16 {
+    match dialect {
+        Dialect::Hubbub => 42069,
+        Dialect::HubbubWebSocket | Dialect::WebSocket => 8080,
+        Dialect::Resp => 6379,
+        Dialect::Nats => 4222,
+        Dialect::Irc => 6667,
+    }
+}
+
+/// A load generator for chat servers that speak Hubbub's line protocol, plain or over WebSocket, and
+/// for others to compare them with.
 ///
 /// `loadgen fanout --spawn` is the quickest way to a first figure. Latency counts from when a
 /// message should have been sent, whatever the server did at that time.
@@ -34,10 +46,20 @@ pub(crate) struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all is well, 1 the server broke a promise, 2 it could not be run, 3 it is invalid.
-A run is invalid when the generator or the machine, not the server, was the limit. Several runs are
-as bad as the worst of them. Ctrl-C ends the present phase of a run and still accounts for all of
-it; no further run is made.
+Exit codes:
+  0  passed; of `compare`: some figure differs by more than chance would do
+  1  failed: the server broke a promise, such as to lose nothing
+  2  there is no run, or not all of its report could be written
+  3  invalid: the generator, the machine or a rate limit, not the server, was what could do no more;
+     of `compare`: it cannot tell
+A run that is both failed and invalid ends with 1, and several runs as the worst of them do.
+
+SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run: nothing more is sent, a server that was started is
+stopped, and the report accounts for all that was sent and says that it was interrupted. No further
+run is made. A second signal ends everything at once, without a report, with 128 + its number.
+
+Clients that come from outside of a server's --exempt networks are held to its limits. Its word on
+that is in the report; to try it: loadgen fanout --spawn --server-args '--exempt none'
 
 Does a change make the server faster? Make five runs before and five after it, then compare:
   loadgen fanout --spawn --repeat 5 --out before
@@ -77,15 +99,24 @@ pub(crate) struct RunArgs {
     /// A built-in scenario, or a file.
     #[arg(default_value = "fanout")]
     scenario: String,
-    /// The server, at the port where it speaks the dialect [default: Hubbub's own port for it].
+    /// The server, by address or by name, at the port where it speaks the dialect, such as
+    /// chat.example:42069 [default: 127.0.0.1, and the usual port for the dialect].
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "spawn")]
+    address: Option<String>,
+    /// Start a Hubbub on a free port, and stop it after.
     #[arg(long)]
-    address: Option<SocketAddr>,
-    /// Start a server on a free port, and stop it after.
-    #[arg(long)]
-    pub(crate) spawn: bool,
+    spawn: bool,
     /// The server's program, with --spawn [default: the `hubbub` beside this one].
     #[arg(long, value_name = "PATH", requires = "spawn")]
     server: Option<PathBuf>,
+    /// More flags for the server, with --spawn, such as '--exempt none'. HUBBUB_… variables do not
+    /// reach it.
+    #[arg(long, value_name = "FLAGS", requires = "spawn", allow_hyphen_values = true)]
+    server_args: Option<String>,
+    /// Messages of a room that the server keeps for newcomers, with --spawn.
+    #[arg(long, value_name = "N", requires = "spawn", default_value_t = HISTORY_MESSAGES,
+        value_parser = clap::value_parser!(u32).range(0..=1000))]
+    history_messages: u32,
     /// Cores the server may use, with --spawn, such as 0 or 0,1.
     #[arg(long, value_name = "CORES", value_delimiter = ',', requires = "spawn")]
     server_cpus: Vec<usize>,
@@ -95,7 +126,7 @@ pub(crate) struct RunArgs {
     shards: Option<u16>,
     /// A server's process, to be watched while it is loaded.
     #[arg(long, conflicts_with = "spawn")]
-    pid: Option<u32>,
+    pub(crate) pid: Option<u32>,
     /// Cores for the generator, a thread on each [default: the last one].
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     cpus: Vec<usize>,
@@ -149,7 +180,8 @@ pub(crate) struct RunArgs {
     /// Doubles the rate until it is too high, halves the interval, and repeats the answer.
     #[arg(long, value_name = "MICROSECONDS", help_heading = "Several runs")]
     search: Option<f64>,
-    /// Write a report to this folder, which must be new. Several runs have a folder each in it.
+    /// Write a report to this folder, which must be new and is made, and tried, before the run.
+    /// Several runs have a folder each in it.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -214,46 +246,68 @@ impl RunArgs {
         self.repeat.map(Kind::Repeat).or_else(sweep).or_else(search)
     }
 
-    /// The server to start.
-    pub(crate) fn server(&self, scenario: &Scenario) -> spawn::Options {
-        spawn::Options {
+    /// The server to start, if one is to be started.
+    pub(crate) fn server(&self, scenario: &Scenario) -> Option<spawn::Options> {
+        let words = self.server_args.iter().flat_map(|words| words.split_whitespace());
+        self.spawn.then(|| spawn::Options {
             program: self.server.clone(),
             shards: self.shards_for(scenario),
             cpus: self.server_cpus.clone(),
-            extra: vec![],
+            extra: words.map(str::to_owned).collect(),
             web: scenario.dialect == Dialect::HubbubWebSocket,
+            history_messages: Some(self.history_messages),
+        })
+    }
+
+    /// The server that runs already; none if one is to be started.
+    pub(crate) fn target(&self, scenario: &Scenario) -> Result<Option<Target>, String> {
+        if self.spawn {
+            return Ok(None);
         }
+        let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, usual_port(scenario.dialect)));
+        self.address.as_deref().map_or(Ok(usual.into()), Target::resolve).map(Some)
     }
 
     /// Where and how to run.
-    pub(crate) fn options(
-        &self,
-        scenario: &Scenario,
-        server: Option<&spawn::Server>,
-    ) -> Result<Options, String> {
-        let cores = available_parallelism().map_err(|e| e.to_string())?.get();
+    pub(crate) fn options(&self, scenario: &Scenario, server: Target) -> Result<Options, String> {
         let program =
             || current_exe().map_err(|e| format!("cannot tell where this program is: {e}"));
-        let usual = match scenario.dialect {
-            Dialect::HubbubWebSocket => WEB_PORT,
-            _ => PORT,
-        };
-        let address = self.address.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, usual)));
+        let last = || cores::allowed().pop().into_iter().collect();
         let processes = match self.procs {
             1 => None,
             count => Some(Processes { program: program()?, count }),
         };
         Ok(Options {
-            address: server.map_or(address, spawn::Server::address),
             shards: self.shards_for(scenario),
-            pid: server.map(spawn::Server::pid).or(self.pid),
-            cpus: if self.cpus.is_empty() { vec![cores - 1] } else { self.cpus.clone() },
+            cpus: if self.cpus.is_empty() { last() } else { self.cpus.clone() },
             processes,
+            ..Options::to(server)
         })
     }
 
+    /// Refuses what cannot be run here.
+    pub(crate) fn check(&self, scenario: &Scenario) -> Result<(), String> {
+        if self.spawn && !scenario.dialect.is_hubbub() {
+            let port = usual_port(scenario.dialect);
+            return Err(format!(
+                "--spawn starts a Hubbub, which does not speak `{}`: start another server, and say \
+                 where with --address 127.0.0.1:{port}",
+                scenario.dialect.name()
+            ));
+        }
+        if self.spawn && scenario.tls {
+            return Err("--spawn starts a server without tls: start one with --tls-cert and \
+                        --tls-key, and say where with --address"
+                .to_owned());
+        }
+        for (flag, cpus) in [("--cpus", &self.cpus), ("--server-cpus", &self.server_cpus)] {
+            cores::check(cpus).map_err(|why| format!("{flag}: {why}"))?;
+        }
+        self.check_descriptors(scenario)
+    }
+
     /// Raises the descriptor limit as far as it goes, which must be far enough.
-    pub(crate) fn check_descriptors(&self, scenario: &Scenario) -> Result<(), String> {
+    fn check_descriptors(&self, scenario: &Scenario) -> Result<(), String> {
         let limit = getrlimit(Resource::Nofile);
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };

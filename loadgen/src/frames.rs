@@ -30,7 +30,9 @@ pub enum Said<'a> {
     Text(&'a [u8]),
     /// It is to be answered with the same bytes.
     Ping(&'a [u8]),
-    /// That it goes, or what we have not asked for.
+    /// That it ends the connection, for this reason.
+    Close(&'a [u8]),
+    /// What we have not asked for.
     Other,
 }
 
@@ -63,6 +65,8 @@ pub fn said(frame: &[u8]) -> Said<'_> {
     let payload = lengths(frame).map_or(&[][..], |(header, _)| &frame[header..]);
     match frame[0] & !FIN {
         1 => Said::Text(payload),
+        // The reason is behind a code of two bytes.
+        8 => Said::Close(payload.get(2..).unwrap_or_default()),
         9 => Said::Ping(payload),
         _ => Said::Other,
     }
@@ -151,7 +155,9 @@ mod tests {
             (&b"\x81\x02hi"[..], Said::Text(b"hi")),
             (b"\x89\x00", Said::Ping(b"")),
             (b"\x89\x03who", Said::Ping(b"who")),
-            (b"\x88\x02\x03\xe8", Said::Other),
+            (b"\x88\x02\x03\xe8", Said::Close(b"")),
+            (b"\x88\x00", Said::Close(b"")),
+            (b"\x88\x06\x03\xf0slow", Said::Close(b"slow")),
             (b"\x8a\x00", Said::Other),
             (b"\x82\x01~", Said::Other),
         ] {

@@ -13,6 +13,7 @@
 //! | [`report`] | for people and programs: terminal, page, plots, JSON, HDR histograms |
 //! | [`series`], [`compare`], [`statistics`] | several runs; whether two sets of them differ |
 //! | [`spawn`], [`capture`], [`seconds`] | a server to measure; what processes use |
+//! | [`address`], [`cores`], [`words`] | where servers and cores are; what servers say themselves |
 //!
 //! Rules of the house: latency counts from when a message was *due*, and schedules are made before
 //! the run and never move. Every delivery is accounted for. A thread shares nothing with others but
@@ -20,8 +21,10 @@
 //! Distributions are added, never averaged. A run in which the generator may have been the limit
 //! says so, everywhere.
 
+pub mod address;
 pub mod capture;
 pub mod compare;
+pub mod cores;
 pub mod crew;
 pub mod dialect;
 pub mod frames;
@@ -38,4 +41,5 @@ pub mod seconds;
 pub mod series;
 pub mod spawn;
 pub mod statistics;
+pub mod words;
 pub mod worker;

@@ -2,106 +2,144 @@
 
 mod cli;
 mod live;
+mod output;
+mod signals;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use loadgen::report::Verdict;
+use clap::error::ErrorKind;
+use loadgen::address::Target;
+use loadgen::report::{Environment, Folder, Verdict};
 use loadgen::result::RunResult;
-use loadgen::run::run;
+use loadgen::run::{Options, command_line, run};
 use loadgen::scenario::{BUILT_IN, Scenario};
 use loadgen::series::Series;
-use loadgen::spawn::Server;
+use loadgen::spawn::{self, Server};
 use loadgen::{compare, crew, report};
 
 use cli::{Cli, RunArgs, Verb};
+use output::Output;
 
+/// The server broke a promise.
 const EXIT_FAILED: u8 = 1;
+/// There is no run, or not all of its report.
 const EXIT_USAGE: u8 = 2;
+/// The figures say nothing about the server, or not whether it is another one.
 const EXIT_INVALID: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
     let done = match &cli.verb {
-        Some(Verb::List) => Ok(list()),
+        Some(Verb::List) => Ok(answer(&list(), ExitCode::SUCCESS)),
         Some(Verb::Show { scenario }) => show(scenario),
         Some(Verb::Compare { a, b, force }) => compare_folders(a, b, *force),
         Some(Verb::Crew) => crew::serve(io::stdin(), io::stdout()).map(|()| ExitCode::SUCCESS),
         None => load(&cli.run),
     };
-    done.unwrap_or_else(|sentence| {
-        let _ = writeln!(io::stderr(), "loadgen: {sentence}");
-        ExitCode::from(EXIT_USAGE)
-    })
+    done.unwrap_or_else(|sentence| complain(&sentence))
 }
 
-/// Answers what was asked for instead of a run. Whoever reads no further, as `head` does, is not
-/// complained to.
-fn say(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(EXIT_FAILED),
+fn complain(sentence: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "loadgen: {sentence}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Shows the help that was asked for, or what is wrong with the command line.
+fn explain(error: &clap::Error) -> ExitCode {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if is_help && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
+}
+
+/// Prints what was asked for instead of a run, and ends with `code` if all of it was taken.
+fn answer(text: &str, code: ExitCode) -> ExitCode {
+    let mut out = Output::new(io::stdout());
+    let _ = out.write_all(text.as_bytes());
+    match out.finish() {
+        None => code,
+        Some(error) if output::is_closed(&error) => ExitCode::from(EXIT_USAGE),
+        Some(error) => complain(&output::sentence(&error)),
     }
 }
 
-fn list() -> ExitCode {
+fn list() -> String {
     let line = |(name, _): &(&str, &str)| {
         let scenario = Scenario::built_in(name).expect("it is built in");
         format!("{name:16}{}\n", scenario.description)
     };
     let lines: String = BUILT_IN.iter().map(line).collect();
-    say(&format!("{lines}\n`loadgen show NAME` prints one as a file to edit.\n"))
+    format!("{lines}\n`loadgen show NAME` prints one as a file to edit.\n")
 }
 
 fn show(name: &str) -> Result<ExitCode, String> {
     let built_in = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
     let (_, text) = built_in.ok_or_else(|| cli::no_such_scenario(name))?;
-    Ok(say(text))
+    Ok(answer(text, ExitCode::SUCCESS))
 }
 
 fn compare_folders(a: &Path, b: &Path, force: bool) -> Result<ExitCode, String> {
-    Ok(say(&format!("{}\n", compare::compare(a, b, force)?)))
+    let comparison = compare::compare(a, b, force)?;
+    let tells = if comparison.tells() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INVALID) };
+    Ok(answer(&format!("{comparison}\n"), tells))
 }
 
 /// Runs what is asked for: once, or several times.
 fn load(args: &RunArgs) -> Result<ExitCode, String> {
     let scenario = args.scenario()?;
-    let folder = args.out.as_deref();
-    folder.map_or(Ok(()), report::must_be_new).map_err(|e| e.to_string())?;
-    args.check_descriptors(&scenario)?;
-    // A run takes the first one back when it has ended its phase; the second one stays.
-    let (interrupted, enough) = (set_by_ctrl_c()?, set_by_ctrl_c()?);
-    let mut once = |scenario: &Scenario| once(args, scenario, &interrupted);
+    args.check(&scenario)?;
+    let target = args.target(&scenario)?;
+    let interrupted = signals::listen()?;
+    // What is measured now is of what is checked out now.
+    let environment = Environment::gather(&command_line());
+    let folder = args.out.as_deref().map(Folder::prepare).transpose();
+    let folder = folder.map_err(|e| format!("--out: {e}"))?;
+    let folder = folder.as_ref().map(Folder::path);
+    let mut out = Output::new(io::stdout());
+    let mut once = |scenario: &Scenario| once(args, target.as_ref(), scenario, &interrupted);
     let verdict = match args.series() {
         Some(kind) => {
-            let out = &mut io::stdout();
-            Series::new(&scenario, &mut once, &enough, folder, out).make(&kind)?
+            let out = &mut out;
+            Series::new(&scenario, &mut once, &interrupted, folder, &environment, out).make(&kind)
         }
-        None => tell(&once(&scenario)?, folder)?,
+        None => once(&scenario).and_then(|result| tell(&result, &environment, folder, &mut out)),
     };
-    if let Some(folder) = folder {
-        say(&format!("\nwritten to {}\n", folder.display()));
+    if let (Some(folder), true) = (folder, verdict.is_ok()) {
+        let _ = writeln!(out, "\nwritten to {}", folder.display());
     }
-    Ok(match verdict {
+    // Whatever else there is to complain of: this much was not read.
+    let unread = out.finish().map(|error| output::sentence(&error));
+    let code = match verdict? {
         Verdict::Passed => ExitCode::SUCCESS,
         Verdict::Failed => ExitCode::from(EXIT_FAILED),
         Verdict::Invalid => ExitCode::from(EXIT_INVALID),
-    })
+    };
+    unread.map_or(Ok(code), Err)
 }
 
 /// One run, with a server of its own if it is to be started: what one run leaves behind in a server
 /// is no matter of the next.
 fn once(
     args: &RunArgs,
+    target: Option<&Target>,
     scenario: &Scenario,
     interrupted: &AtomicBool,
 ) -> Result<RunResult, String> {
-    let server = args.spawn.then(|| Server::start(&args.server(scenario))).transpose()?;
-    let options = args.options(scenario, server.as_ref())?;
+    let spawned = args.server(scenario);
+    let server = spawned.as_ref().map(Server::start).transpose()?;
+    let running = server.as_ref().map(|server| server.address().into());
+    let target = running.or_else(|| target.cloned()).expect("without --spawn there is a target");
+    let options = Options {
+        spawned: spawned.as_ref().map(spawn::Options::spawned),
+        pid: server.as_ref().map(Server::pid).or(args.pid),
+        ..args.options(scenario, target)?
+    };
     let mut live = live::Live::new(&scenario.name);
     let mut result = run(scenario, &options, interrupted, &mut |progress| live.show(progress))?;
     if let Some(server) = server {
@@ -111,18 +149,16 @@ fn once(
     Ok(result)
 }
 
-fn set_by_ctrl_c() -> Result<Arc<AtomicBool>, String> {
-    let flag = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&flag))
-        .map_err(|e| format!("cannot listen for Ctrl-C: {e}"))?;
-    Ok(flag)
-}
-
 /// Prints and writes the report of a single run.
-fn tell(result: &RunResult, folder: Option<&Path>) -> Result<Verdict, String> {
-    report::print(result, &mut io::stdout()).map_err(|e| format!("cannot print: {e}"))?;
+fn tell(
+    result: &RunResult,
+    environment: &Environment,
+    folder: Option<&Path>,
+    out: &mut impl Write,
+) -> Result<Verdict, String> {
+    report::print(result, out).map_err(|e| output::sentence(&e))?;
     if let Some(folder) = folder {
-        report::write(result, folder).map_err(|e| e.to_string())?;
+        report::write(result, environment, folder).map_err(|e| report::unwritten(&e))?;
     }
     Ok(Verdict::of(result))
 }

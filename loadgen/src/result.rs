@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::guard;
 use crate::scenario::Scenario;
 use crate::spawn::Stopped;
+use crate::words::Words;
 
 /// Raised when a field of `run.json` changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -50,12 +51,16 @@ pub(crate) mod distribution {
 pub struct RunResult {
     /// What was asked for, flags included.
     pub scenario: Scenario,
+    /// Where and how it was made, beside what the scenario says.
+    pub setup: Setup,
     /// The words of the command line.
     pub command: Vec<String>,
     /// When it began, in seconds since 1970.
     pub started_unix_seconds: u64,
     /// Phases it went through, in order.
     pub phases: Vec<Phase>,
+    /// The phase that a signal cut short, and with it the run; none if none did.
+    pub interrupted: Option<&'static str>,
     /// The distributions it measured.
     pub times: Times,
     /// What became of the messages.
@@ -64,6 +69,8 @@ pub struct RunResult {
     pub connections: Connections,
     /// Why the first connection that could not be made was not.
     pub connect_error: Option<String>,
+    /// What the server said to clients beside answers and messages.
+    pub server_words: Words,
     /// Deliveries had come to an end when the run did.
     pub caught_up: bool,
     /// What is wrong with how the server ended, if it was started for this run.
@@ -90,8 +97,41 @@ impl RunResult {
             server.counted = stopped.counts();
         }
         self.server_end = stopped.problem();
+        self.invalid = guard::judge(self);
         self.failures = guard::failures(self);
     }
+
+    /// Whether it was cut short before anything counted.
+    #[must_use]
+    pub fn is_cut_before_measuring(&self) -> bool {
+        self.interrupted.is_some_and(|phase| !matches!(phase, "measure" | "drain"))
+    }
+}
+
+/// Where and how a run was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Setup {
+    /// Where the server listened, by the name that it was given by.
+    pub server: String,
+    /// Its shards, as far as the generator knows.
+    pub shards: u16,
+    /// How it was started; none for a server that ran already.
+    pub spawned: Option<Spawned>,
+    /// Cores of the generator, a thread on each; none if its thread may run on any.
+    pub generator_cpus: Vec<usize>,
+    /// Processes of the generator.
+    pub processes: u32,
+}
+
+/// How a server was started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Spawned {
+    /// Messages of a room that it keeps for newcomers; none for as many as it keeps by itself.
+    pub history_messages: Option<u32>,
+    /// Cores it may use; none for all.
+    pub cpus: Vec<usize>,
+    /// More flags that it was given.
+    pub args: Vec<String>,
 }
 
 /// A distribution that takes as little memory as it can: a long run keeps one for every second.
@@ -284,7 +324,7 @@ pub struct Connections {
     pub opened: u64,
     /// That could not be made.
     pub failed: u64,
-    /// That the server turned away because it was full.
+    /// That the server rejected, and said why.
     pub refused: u64,
     /// That the server closed without being asked.
     pub closed_by_server: u64,
@@ -373,6 +413,8 @@ pub struct ServerCounts {
     pub writes: u64,
     /// Bytes they took.
     pub bytes_written: u64,
+    /// Times it left a client's input unread for a while, as that had spent its rate limit.
+    pub throttled: u64,
 }
 
 /// What one thread used.

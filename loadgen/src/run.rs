@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::env;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,15 +9,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
+use crate::address::Target;
 use crate::capture::Snapshot;
 use crate::crew::{Assignment, Crew, Order, Process, Standing, Threads};
 use crate::guard;
 use crate::ledger::{Receiver, Sent, settle};
 use crate::plan::Part;
-use crate::result::{Compressed, GeneratorUse, Phase, RunResult, Second, ServerUse};
+use crate::result::{
+    Compressed, GeneratorUse, Phase, RunResult, Second, ServerUse, Setup, Spawned,
+};
 use crate::scenario::{Arrivals, Scenario};
 use crate::schedule::now_ns;
 use crate::seconds::Seconds;
+use crate::words;
 use crate::worker::Outcome;
 
 /// Between the order to send and the first message, for all threads to hear of it.
@@ -35,7 +38,9 @@ const QUIET: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The server.
-    pub address: SocketAddr,
+    pub server: Target,
+    /// How it was started, if it was for this run.
+    pub spawned: Option<Spawned>,
     /// Its shards, for scenarios that place clients.
     pub shards: u16,
     /// Its process, to be watched.
@@ -45,6 +50,25 @@ pub struct Options {
     /// Other processes that do the work, each with a thread on each of the cores; none for this
     /// one.
     pub processes: Option<Processes>,
+}
+
+impl Options {
+    /// To a server that runs already, with one thread of this process.
+    pub fn to(server: impl Into<Target>) -> Self {
+        let server = server.into();
+        Self { server, spawned: None, shards: 1, pid: None, cpus: vec![], processes: None }
+    }
+
+    /// The same, for reports.
+    fn setup(&self) -> Setup {
+        Setup {
+            server: self.server.authority(),
+            shards: self.shards,
+            spawned: self.spawned.clone(),
+            generator_cpus: self.cpus.clone(),
+            processes: self.processes.as_ref().map_or(1, |processes| processes.count),
+        }
+    }
 }
 
 /// Processes that load a server together.
@@ -72,7 +96,7 @@ pub struct Progress<'a> {
 /// A run in progress.
 struct Run<'a> {
     scenario: &'a Scenario,
-    address: SocketAddr,
+    server: Target,
     crews: Vec<Box<dyn Crew>>,
     /// On the monotonic clock: when the run began, messages begin to count, sending ends.
     started_ns: u64,
@@ -81,19 +105,22 @@ struct Run<'a> {
     seconds: Seconds,
     phases: Vec<Phase>,
     interrupted: &'a AtomicBool,
+    /// The phase that was cut short.
+    cut: Option<&'static str>,
     watch: &'a mut dyn FnMut(&Progress<'_>),
 }
 
 /// What is left of a run that is over.
 struct Ended {
     phases: Vec<Phase>,
+    cut: Option<&'static str>,
     timeline: Vec<Second>,
     intervals: Vec<(u32, Compressed)>,
     outcome: Outcome,
 }
 
-/// Runs `scenario`. Ends the present phase early when `interrupted` is set, and still accounts for
-/// everything.
+/// Runs `scenario`. Once `interrupted` is set, nothing more is sent, and everything that was is still
+/// accounted for.
 ///
 /// # Errors
 /// A sentence for the user when there is no server, or the operating system has no resources.
@@ -129,6 +156,7 @@ pub fn run(
     let mut result = account(scenario, ended);
     (result.server, result.generator) = (server, generator);
     (result.started_unix_seconds, result.caught_up) = (started_unix_seconds, caught_up);
+    result.setup = options.setup();
     result.invalid = guard::judge(&result);
     result.failures = guard::failures(&result);
     Ok(result)
@@ -155,7 +183,7 @@ fn start_crews(
         let assignment = Assignment {
             scenario: scenario.clone(),
             run,
-            address: options.address,
+            server: options.server.clone(),
             shards: options.shards,
             cpus: options.cpus.clone(),
             first: Part { index: number * threads, of: count * threads },
@@ -181,7 +209,7 @@ impl<'a> Run<'a> {
         let pids: Vec<u32> = crews.iter().map(|crew| crew.pid()).collect();
         Ok(Self {
             scenario,
-            address: options.address,
+            server: options.server.clone(),
             crews,
             started_ns,
             measure_from_ns: 0,
@@ -189,6 +217,7 @@ impl<'a> Run<'a> {
             seconds: Seconds::new(options.pid, &pids),
             phases: vec![],
             interrupted,
+            cut: None,
             watch,
         })
     }
@@ -215,7 +244,8 @@ impl<'a> Run<'a> {
         (now_ns() - self.started_ns) as f64 / 1e9
     }
 
-    /// Looks around until `done`, which tells how far the phase is, says 1, or the user has enough.
+    /// Looks around until `done`, which tells how far the phase is, says 1, or the run is
+    /// interrupted. What is on its way then may still arrive.
     fn phase(&mut self, name: &'static str, mut done: impl FnMut(&Standing) -> f64) {
         let start_seconds = self.since_start();
         loop {
@@ -225,8 +255,11 @@ impl<'a> Run<'a> {
             let (done, delivered) = (part.min(1.0), standing.delivered);
             let second = self.seconds.last();
             (self.watch)(&Progress { phase: name, done, delivered, second });
-            let enough = self.interrupted.swap(false, Ordering::Relaxed);
-            if part >= 1.0 || standing.broken || enough {
+            if part >= 1.0 || standing.broken {
+                break;
+            }
+            if name != "drain" && self.interrupted.load(Ordering::Relaxed) {
+                self.cut.get_or_insert(name);
                 break;
             }
             thread::sleep(LOOK_EVERY);
@@ -239,18 +272,32 @@ impl<'a> Run<'a> {
     fn gather(&mut self) -> Result<(), String> {
         let all = self.scenario.connections;
         self.phase("ramp", until_all(all, |standing| standing.greeted + standing.failed));
-        if self.standing().greeted == 0 {
-            let address = self.address;
-            let why =
-                self.stop()?.connect_error.map_or_else(String::new, |why| format!(" ({why})"));
-            return Err(format!(
-                "no client could connect to {address}{why}: start a server with `cargo run \
-                 --release`, or have one started with --spawn"
-            ));
+        if self.standing().greeted == 0 && self.cut.is_none() {
+            return Err(self.nobody_came()?);
         }
         self.order(Order::Join);
         self.phase("join", until_all(all, |standing| standing.seated + standing.failed));
         Ok(())
+    }
+
+    /// Why no client is there, and what to do.
+    fn nobody_came(&mut self) -> Result<String, String> {
+        let dialect = self.scenario.dialect;
+        let outcome = self.stop()?;
+        let said = outcome.server_words.kinds.into_iter().next().map(|word| word.text);
+        let server = &self.server;
+        if let Some(said) = said {
+            let advice = words::advice(dialect, &said).map(|it| format!(": {it}"));
+            let advice = advice.unwrap_or_default();
+            return Ok(format!("{server} let no client in; it said \"{said}\"{advice}"));
+        }
+        let why = outcome.connect_error.map_or_else(String::new, |why| format!(" ({why})"));
+        let advice = if dialect.is_hubbub() {
+            "start a server with `cargo run --release`, or have one started with --spawn"
+        } else {
+            "start one that speaks the dialect, or say where it is with --address"
+        };
+        Ok(format!("no client could connect to {server}{why}: {advice}"))
     }
 
     fn send(&mut self) {
@@ -312,7 +359,7 @@ impl<'a> Run<'a> {
         let seconds = self.since_start() - start_seconds;
         self.phases.push(Phase { name: "teardown", start_seconds, seconds });
         let (timeline, intervals) = self.seconds.finish();
-        Ok(Ended { phases: self.phases, timeline, intervals, outcome })
+        Ok(Ended { phases: self.phases, cut: self.cut, timeline, intervals, outcome })
     }
 }
 
@@ -344,13 +391,16 @@ fn account(scenario: &Scenario, ended: Ended) -> RunResult {
     settle(&receivers, &sent, &mut sums);
     RunResult {
         scenario: scenario.clone(),
+        setup: Setup::default(),
         command: command_line(),
         started_unix_seconds: 0,
         phases: ended.phases,
+        interrupted: ended.cut,
         times,
         messages: sums,
         connections,
         connect_error: ended.outcome.connect_error,
+        server_words: ended.outcome.server_words,
         caught_up: true,
         server_end: None,
         timeline: ended.timeline,
@@ -387,7 +437,7 @@ fn complete(
 /// keeps its programs has no place in a report.
 #[must_use]
 pub fn command_line() -> Vec<String> {
-    without_folder(env::args())
+    without_folder(env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }
 
 fn without_folder(mut words: impl Iterator<Item = String>) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::num::IntErrorKind;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
-use crate::dialect::Dialect;
+use crate::dialect::{DIALECTS, Dialect};
 
 /// Built-in scenarios, by name: the files under `scenarios/`.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -357,14 +357,6 @@ impl Scenario {
     }
 }
 
-const DIALECTS: &[(&str, Dialect)] = &[
-    ("hubbub", Dialect::Hubbub),
-    ("hubbub-websocket", Dialect::HubbubWebSocket),
-    ("resp", Dialect::Resp),
-    ("nats", Dialect::Nats),
-    ("irc", Dialect::Irc),
-    ("websocket", Dialect::WebSocket),
-];
 const SIZES: &[(&str, Sizes)] = &[("even", Sizes::Even), ("zipf", Sizes::Zipf)];
 const PLACEMENTS: &[(&str, Placement)] = &[
     ("any", Placement::Any),

@@ -133,7 +133,7 @@ fn measure(fault: Fault, arrivals: Arrivals) -> RunResult {
         ..Scenario::default()
     };
     let address = Double::start(fault);
-    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
+    let options = Options::to(address);
     run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("a run")
 }
 
@@ -192,13 +192,7 @@ fn who_goes_with_the_last_line_comes_back() {
         measure_seconds: 1.0,
         ..Scenario::default()
     };
-    let options = Options {
-        address: Double::start(Fault::None),
-        shards: 1,
-        pid: None,
-        cpus: vec![],
-        processes: None,
-    };
+    let options = Options::to(Double::start(Fault::None));
     let result = run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("a run");
     // Whoever does not notice the end is never replaced, and there are only four.
     assert!(result.connections.opened > 40, "{:?}", result.connections);
@@ -208,7 +202,7 @@ fn who_goes_with_the_last_line_comes_back() {
 #[test]
 fn without_a_server_the_user_is_told_how_to_start_one() {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
+    let options = Options::to(address);
     let scenario = Scenario { connections: 3, ..Scenario::default() };
     let told = run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
     assert!(told.contains("cargo run --release"), "{told}");
@@ -224,7 +218,7 @@ fn ctrl_c_ends_a_phase_and_still_reports() {
         ..Scenario::default()
     };
     let address = Double::start(Fault::None);
-    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
+    let options = Options::to(address);
     let mut watch = |progress: &loadgen::run::Progress<'_>| {
         if progress.phase == "measure" && progress.second.is_some_and(|s| s.delivered > 0) {
             interrupted.store(true, Ordering::Relaxed);

@@ -220,7 +220,7 @@ fn measure(dialect: Dialect, arrivals: Arrivals, message_bytes: u32) -> RunResul
         ..Scenario::default()
     };
     let address = serve(dialect);
-    let options = Options { address, shards: 1, pid: None, cpus: vec![], processes: None };
+    let options = Options::to(address);
     run(&scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("it runs")
 }
 
@@ -253,8 +253,8 @@ fn everyone_gets_everything_and_windows_open_again() {
 fn a_window_that_others_open_is_for_one_thread() {
     let scenario =
         Scenario { dialect: Dialect::Irc, arrivals: Arrivals::Window, ..Scenario::default() };
-    let address = "127.0.0.1:1".parse().expect("an address");
-    let options = Options { address, shards: 1, pid: None, cpus: vec![0, 0], processes: None };
+    let address: SocketAddr = "127.0.0.1:1".parse().expect("an address");
+    let options = Options { cpus: vec![0, 0], ..Options::to(address) };
     let refused = run(&scenario, &options, &AtomicBool::new(false), &mut |_| ());
     let why = refused.expect_err("two threads");
     assert!(why.contains("--cpus with one core"), "{why}");

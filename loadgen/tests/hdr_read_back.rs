@@ -7,13 +7,18 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use loadgen::{report, result, scenario};
+use loadgen::{report, result, scenario, words};
 
 mod fixture;
 
 /// Where cargo lets tests put their files: reports stay there, to be looked at.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hdr_read_back.py");
+
+fn write(name: &str, folder: &Path) -> io::Result<()> {
+    let run = fixture::named(name);
+    report::write(&run, &report::Environment::gather(&run.command), folder)
+}
 
 #[test]
 fn python_reads_the_same_percentiles() {
@@ -29,7 +34,7 @@ fn python_reads_the_same_percentiles() {
             Err(e) if e.kind() != io::ErrorKind::NotFound => panic!("{e}"),
             _ => {}
         }
-        report::write(&fixture::named(name), &folder).expect("a report");
+        write(name, &folder).expect("a report");
         let output = Command::new(&python).arg(SCRIPT).arg(&folder).output().expect("it runs");
         let said = String::from_utf8_lossy(&output.stdout);
         let problem = String::from_utf8_lossy(&output.stderr);
@@ -40,8 +45,9 @@ fn python_reads_the_same_percentiles() {
 #[test]
 fn a_report_never_replaces_another_one() {
     let folder = Path::new(FOLDER).join("report-exists");
-    fs::create_dir_all(&folder).expect("a folder");
-    let error = report::write(&fixture::named("empty"), &folder).expect_err("it was written");
+    let _ = fs::remove_dir_all(&folder);
+    write("empty", &folder).expect("it is new");
+    let error = write("empty", &folder).expect_err("it was written");
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("report-exists exists already"), "{error}");
+    assert!(error.to_string().contains("report-exists/run.json exists already"), "{error}");
 }

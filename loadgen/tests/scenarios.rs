@@ -45,13 +45,8 @@ fn measure(scenario: &Scenario) -> RunResult {
         ..Default::default()
     };
     let server = Server::start(&options).expect("the server was built with the tests");
-    let options = Options {
-        address: server.address(),
-        shards: SHARDS,
-        pid: Some(server.pid()),
-        cpus: vec![],
-        processes: None,
-    };
+    let options =
+        Options { shards: SHARDS, pid: Some(server.pid()), ..Options::to(server.address()) };
     let mut result =
         run(scenario, &options, &AtomicBool::new(false), &mut |_| ()).expect("it runs");
     result.server_stopped(&server.stop().expect("it stops"));
@@ -147,7 +142,7 @@ fn who_reads_no_further_is_not_complained_to() {
         drop(reader);
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
         let output = command.args(args).stdout(writer).output().expect("it runs");
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stderr.is_empty(), "{output:?}");
     }
 }

@@ -47,7 +47,7 @@ fn measure() -> (RunResult, Duration) {
         ..Scenario::default()
     };
     let (address, pid) = (server.address(), server.pid());
-    let options = Options { address, shards: 1, pid: Some(pid), cpus: vec![], processes: None };
+    let options = Options { pid: Some(pid), ..Options::to(address) };
     let stalled: Mutex<Option<JoinHandle<Duration>>> = Mutex::new(None);
     let mut watch = |progress: &Progress<'_>| {
         let mut stalled = stalled.lock().expect("one thread");

@@ -148,7 +148,7 @@ fn scenario(cli: &Cli) -> Scenario {
 }
 
 fn load(cli: &Cli, address: SocketAddr, pid: u32) -> Result<Figures, String> {
-    let options = Options { address, shards: 1, pid: Some(pid), cpus: vec![1], processes: None };
+    let options = Options { pid: Some(pid), cpus: vec![1], ..Options::to(address) };
     let result = run(&scenario(cli), &options, &AtomicBool::new(false), &mut |_| ())?;
     Ok(Figures::of(&result))
 }
@@ -182,7 +182,7 @@ fn load_sink(cli: &Cli, lines: usize) -> Result<Figures, String> {
 fn load_server(cli: &Cli, is_crowded: bool) -> Result<Figures, String> {
     let program = cli.server.clone().or_else(beside);
     let (cpus, web) = (vec![0], cli.websocket);
-    let options = spawn::Options { program, shards: 1, cpus, extra: vec![], web };
+    let options = spawn::Options { program, shards: 1, cpus, web, ..Default::default() };
     let server = Server::start(&options)?;
     let crowd = is_crowded.then(Crowd::start).transpose().map_err(|e| format!("no crowd: {e}"))?;
     let figures = load(cli, server.address(), server.pid())?;

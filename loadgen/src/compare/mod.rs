@@ -35,6 +35,8 @@ const TIMES: &[(&str, &[&str])] = &[
 struct Run {
     conditions: Map<String, Value>,
     is_valid: bool,
+    /// It was not cut short.
+    is_whole: bool,
     is_failed: bool,
     figures: Vec<(Metric, f64)>,
 }
@@ -60,6 +62,7 @@ struct Side {
     folder: PathBuf,
     runs: Vec<Run>,
     invalid: usize,
+    interrupted: usize,
     failed: usize,
 }
 
@@ -138,6 +141,14 @@ pub fn compare(a: &Path, b: &Path, force: bool) -> Result<Comparison, String> {
     Ok(Comparison { rows, notes })
 }
 
+impl Comparison {
+    /// Whether any figure differs by more than chance would do.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        self.rows.iter().any(|row| row.verdict != Verdict::CannotTell)
+    }
+}
+
 fn row(metric: &Metric, a: &Side, b: &Side) -> Option<Row> {
     let (of_a, of_b) = (a.figures(metric), b.figures(metric));
     let (median_a, median_b) = (median(&of_a)?, median(&of_b)?);
@@ -200,13 +211,16 @@ impl Side {
                 folder.display()
             ));
         }
-        let valid: Vec<Run> = runs.into_iter().filter(|run| run.is_valid).collect();
-        if valid.is_empty() {
-            return Err(format!("all {all} runs in {} are invalid", folder.display()));
+        let (valid, invalid): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| run.is_valid);
+        let (whole, cut): (Vec<Run>, Vec<Run>) = valid.into_iter().partition(|run| run.is_whole);
+        if whole.is_empty() {
+            let folder = folder.display();
+            return Err(format!("all {all} runs in {folder} are invalid or were interrupted"));
         }
-        let failed = valid.iter().filter(|run| run.is_failed).count();
-        let invalid = all - valid.len();
-        Ok(Self { label, folder: folder.to_owned(), runs: valid, invalid, failed })
+        let failed = whole.iter().filter(|run| run.is_failed).count();
+        let (invalid, interrupted) = (invalid.len(), cut.len());
+        let folder = folder.to_owned();
+        Ok(Self { label, folder, runs: whole, invalid, interrupted, failed })
     }
 
     fn figures(&self, metric: &Metric) -> Vec<f64> {
@@ -219,6 +233,9 @@ impl Side {
             format!("{}: {} runs in {}", self.label, self.runs.len(), self.folder.display());
         if self.invalid > 0 {
             note += &format!(", {} more are invalid and left out", self.invalid);
+        }
+        if self.interrupted > 0 {
+            note += &format!(", {} more were interrupted and left out", self.interrupted);
         }
         if self.failed > 0 {
             note += &format!(", {} of them failed", self.failed);
@@ -235,9 +252,14 @@ impl Run {
         conditions.insert("processor".to_owned(), json!(format!("{cpu}, {cores} cores")));
         conditions.insert("kernel".to_owned(), json!(kernel));
         conditions.insert("build".to_owned(), json!(profile));
+        // Where a server listens does not matter, how it was started does.
+        for key in ["shards", "spawned", "processes"] {
+            conditions.insert(key.to_owned(), run.setup.get(key).cloned().unwrap_or_default());
+        }
         Ok(Self {
             conditions,
             is_valid: run.invalid.is_empty(),
+            is_whole: run.interrupted.is_none(),
             is_failed: !run.failures.is_empty(),
             figures: figures(run)?,
         })

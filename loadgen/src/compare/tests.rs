@@ -1,7 +1,7 @@
 //! Folders of runs that are compared: real reports, so that what is read is what is written.
 
 use super::*;
-use crate::report::{self, fixture};
+use crate::report::{self, Environment, fixture};
 use crate::result::{RunResult, SCHEMA_VERSION, times};
 
 /// How precisely a histogram keeps times.
@@ -18,7 +18,8 @@ impl Folder {
     }
 
     fn write(&self, name: &str, run: &RunResult) {
-        report::write(run, &self.0.join(name)).expect("a report");
+        let environment = Environment::gather(&run.command);
+        report::write(run, &environment, &self.0.join(name)).expect("a report");
     }
 
     /// Changes a file of a report.

@@ -3,7 +3,6 @@
 
 mod process;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver as Ticks, channel};
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use process::{Process, serve};
 
+use crate::address::Target;
 use crate::plan::Part;
 use crate::scenario::Scenario;
 use crate::worker::{Outcome, Shared, Stage, Tick, Worker};
@@ -27,7 +27,7 @@ pub struct Assignment {
     /// Tells this run's messages from others'.
     pub run: u16,
     /// The server.
-    pub address: SocketAddr,
+    pub server: Target,
     /// Its shards, for scenarios that place clients.
     pub shards: u16,
     /// Cores for the crew's threads, one each; a single thread that may run anywhere if empty.
@@ -132,7 +132,7 @@ impl Threads {
         let shared = Arc::new(Shared {
             scenario: assignment.scenario.clone(),
             run: assignment.run,
-            address: assignment.address,
+            server: assignment.server.clone(),
             shards: assignment.shards,
             stage: AtomicU8::new(Stage::Ramp as u8),
             send_from: AtomicU64::new(u64::MAX),

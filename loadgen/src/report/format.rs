@@ -1,5 +1,7 @@
 //! Numbers and times as people read them: three digits, and the unit that suits them.
 
+use crate::result::RunResult;
+
 /// Stands for a figure there is not, or that would mean nothing.
 pub(crate) const NONE: &str = "–";
 
@@ -115,6 +117,19 @@ pub(crate) fn moment(unix_seconds: u64) -> String {
 
 fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+/// How a run was cut short, if it was.
+pub(crate) fn interruption(result: &RunResult) -> Option<String> {
+    let name = result.interrupted?;
+    let phase = result.phases.iter().find(|phase| phase.name == name);
+    let seconds = phase.map_or(0.0, |phase| phase.seconds);
+    let whole = match name {
+        "measure" => format!(" of {}", result.scenario.measure_seconds),
+        "warm-up" => format!(" of {}", result.scenario.warm_up_seconds),
+        _ => String::new(),
+    };
+    Some(format!("a signal ended it in its phase `{name}`, after {seconds:.1} s{whole}"))
 }
 
 #[cfg(test)]

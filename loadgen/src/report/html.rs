@@ -52,12 +52,16 @@ pub(crate) fn page(parts: &Parts<'_>) -> String {
         body.push_str(&section("Messages", &tables::messages(result, &figures)));
     }
     body.push_str(&section("Connections", &tables::connections(result)));
+    if !result.server_words.kinds.is_empty() {
+        body.push_str(&section("What the server said", &tables::words(&result.server_words)));
+    }
     if let (Some(server), Some(derived)) = (&result.server, &figures.server) {
         body.push_str(&section("Server", &tables::server(server, derived)));
     }
     body.push_str(&section("Generator", &tables::generator(result, &figures)));
     body.push_str(&section("What the times mean", MEANINGS));
     body.push_str(&section("Scenario", &tables::scenario(&result.scenario)));
+    body.push_str(&section("Setup", &tables::setup(&result.setup)));
     body.push_str(&section("Environment", &tables::environment(parts.environment)));
     body.push_str(&section("Files", &tables::files(&parts.names)));
     document(&result.scenario.name, &body)
@@ -93,6 +97,9 @@ fn header(result: &RunResult) -> String {
     }
     if !result.failures.is_empty() {
         badge("bad", "✕ FAILED");
+    }
+    if result.interrupted.is_some() {
+        badge("bad", "✕ INTERRUPTED");
     }
     format!(
         "<header>\n<p class=\"when\">{}</p>\n<h1>{} {badges}</h1>\n<p class=\"lead\">{}</p>\n\
@@ -167,17 +174,21 @@ fn server_tiles(result: &RunResult, figures: &Figures, mut tile: impl FnMut(&str
 
 /// Whether the run counts, and whether the server passed.
 fn verdict(result: &RunResult) -> String {
-    let mut text = if result.invalid.is_empty() {
-        let what = "<b>Valid.</b> The generator kept its schedule and was not the limit.";
-        block("good", what, &[])
-    } else {
-        let what = "<b>Invalid.</b> This run says nothing about the server:";
-        block("bad", what, &result.invalid)
-    };
+    let mut text = String::new();
+    if let Some(sentence) = format::interruption(result) {
+        text += &block("bad", &format!("<b>Interrupted:</b> {sentence}."), &[]);
+    }
     if !result.failures.is_empty() {
         let what = "<b>Failed.</b> The server did not keep what the scenario promises:";
         text += &block("bad", what, &result.failures);
     }
+    text += &if result.invalid.is_empty() {
+        let what = "<b>Valid.</b> The generator kept its schedule and was not the limit.";
+        block("good", what, &[])
+    } else {
+        let what = "<b>Invalid.</b> The figures of this run say nothing about the server:";
+        block("bad", what, &result.invalid)
+    };
     text
 }
 

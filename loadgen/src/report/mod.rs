@@ -39,31 +39,65 @@ use crate::result::RunResult;
 pub(crate) const RUN_FILE: &str = "run.json";
 /// Where it took place.
 const ENVIRONMENT_FILE: &str = "env.json";
+/// Written, and removed, to find out whether a folder can be written to.
+const PROBE_FILE: &str = "probe";
 
-/// Refuses a folder that exists, because a report never replaces another one. Worth asking before
-/// a long run too.
+/// A folder for reports that has been made, and tried, before there is anything to write. While
+/// nothing has been written it goes away with this value.
+#[derive(Debug)]
+pub struct Folder<'a>(&'a Path);
+
+impl<'a> Folder<'a> {
+    /// Makes the folder, which must be new, and writes a file there that is removed again.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn prepare(path: &'a Path) -> io::Result<Self> {
+        must_be_new(path)?;
+        fs::create_dir_all(path).map_err(|e| about(path, &e))?;
+        let folder = Self(path);
+        let probe = path.join(PROBE_FILE);
+        fs::write(&probe, PROBE_FILE).map_err(|e| about(&probe, &e))?;
+        fs::remove_file(&probe).map_err(|e| about(&probe, &e))?;
+        Ok(folder)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0
+    }
+}
+
+impl Drop for Folder<'_> {
+    fn drop(&mut self) {
+        // A folder with reports in it stays.
+        let _ = fs::remove_dir(self.0);
+    }
+}
+
+/// Refuses a folder or file that exists, because a report never replaces another one.
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn must_be_new(folder: &Path) -> io::Result<()> {
-    if folder.symlink_metadata().is_err() {
+pub fn must_be_new(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata().is_err() {
         return Ok(());
     }
     let why = format!(
         "{} exists already, and reports are never overwritten: name another folder, or remove it",
-        folder.display()
+        path.display()
     );
     Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
 }
 
-/// Writes every file of a report into `folder`, which is created.
+/// Writes every file of a report into `folder`, which is made if it is not there.
 ///
 /// # Errors
 /// A sentence that names the file or folder and says what is wrong with it.
-pub fn write(result: &RunResult, folder: &Path) -> io::Result<()> {
-    must_be_new(folder)?;
+pub fn write(result: &RunResult, environment: &Environment, folder: &Path) -> io::Result<()> {
+    must_be_new(&folder.join(RUN_FILE))?;
     fs::create_dir_all(folder).map_err(|e| about(folder, &e))?;
-    let environment = Environment::gather(&result.command);
     let times = &result.times;
     let plots = [
         ("percentiles.svg", plots::percentiles(&figures::of_messages(times))),
@@ -72,7 +106,7 @@ pub fn write(result: &RunResult, folder: &Path) -> io::Result<()> {
     ];
     let mut files: Vec<(String, String)> = vec![
         (RUN_FILE.to_owned(), json::run(result)?),
-        (ENVIRONMENT_FILE.to_owned(), json::pretty(&environment)?),
+        (ENVIRONMENT_FILE.to_owned(), json::pretty(environment)?),
         ("scenario.toml".to_owned(), settings::file(&result.scenario)),
         ("run.hlog".to_owned(), hdr::interval_log(result)?),
         ("timeline.csv".to_owned(), timeline::csv(&result.timeline)),
@@ -88,7 +122,7 @@ pub fn write(result: &RunResult, folder: &Path) -> io::Result<()> {
         }
     }
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
-    let parts = html::Parts { result, environment: &environment, plots: svgs, names };
+    let parts = html::Parts { result, environment, plots: svgs, names };
     files.push(("report.html".to_owned(), html::page(&parts)));
     write_files(folder, files)
 }
@@ -102,6 +136,12 @@ fn write_files(folder: &Path, files: Vec<(String, String)>) -> io::Result<()> {
     Ok(())
 }
 
+/// What to say of a report that could not be written, when there is one on standard output.
+#[must_use]
+pub fn unwritten(error: &io::Error) -> String {
+    format!("the report on standard output is all there is: cannot write {error}")
+}
+
 /// What went wrong, and with what.
 fn about(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
@@ -113,11 +153,25 @@ mod tests {
     use crate::scenario::Scenario;
 
     #[test]
+    fn a_folder_without_a_report_goes_away_and_one_with_a_report_stays() {
+        let path = std::env::temp_dir().join(format!("loadgen-folder-{}", std::process::id()));
+        drop(Folder::prepare(&path).expect("it is new"));
+        assert!(!path.exists(), "it is in the way");
+        let folder = Folder::prepare(&path).expect("it is new again");
+        fs::write(folder.path().join("report"), "").expect("written");
+        drop(folder);
+        let refused = Folder::prepare(&path).expect_err("it is there");
+        assert!(refused.to_string().contains("exists already"), "{refused}");
+        fs::remove_dir_all(&path).expect("removed");
+    }
+
+    #[test]
     fn a_report_has_the_scenario_to_run_it_again() {
         let folder = std::env::temp_dir().join(format!("loadgen-again-{}", std::process::id()));
         let mut result = fixture::named("mixed");
         result.scenario.rate = 12.5;
-        write(&result, &folder).expect("a report");
+        let environment = Environment::gather(&result.command);
+        write(&result, &environment, &folder).expect("a report");
         let text = fs::read_to_string(folder.join("scenario.toml")).expect("a scenario");
         let page = fs::read_to_string(folder.join("report.html")).expect("a page");
         fs::remove_dir_all(&folder).expect("removed");

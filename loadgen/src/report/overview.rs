@@ -14,16 +14,17 @@ use super::{json, overview_page, plots_rates, settings, write_files};
 use crate::result::{RunResult, SCHEMA_VERSION};
 use crate::scenario::Scenario;
 
-/// What a run comes to, the worst last.
+/// What a run comes to, the worst last. A promise that was broken is one however busy the generator
+/// was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The server kept what the scenario promises.
     Passed,
-    /// It did not.
-    Failed,
-    /// The run says nothing about the server.
+    /// The figures say nothing about the server.
     Invalid,
+    /// The server did not keep what the scenario promises.
+    Failed,
 }
 
 impl Verdict {
@@ -31,8 +32,8 @@ impl Verdict {
     #[must_use]
     pub fn of(result: &RunResult) -> Self {
         match (result.invalid.is_empty(), result.failures.is_empty()) {
-            (false, _) => Self::Invalid,
-            (true, false) => Self::Failed,
+            (_, false) => Self::Failed,
+            (false, true) => Self::Invalid,
             (true, true) => Self::Passed,
         }
     }
@@ -57,6 +58,8 @@ pub struct Row {
     pub rate: f64,
     /// What it comes to.
     pub verdict: Verdict,
+    /// Whether its figures say anything about the server.
+    pub valid: bool,
     /// Why it is not better than that.
     pub reasons: Vec<String>,
     /// When it began, in seconds since 1970.
@@ -95,7 +98,8 @@ impl Row {
             run,
             rate: result.scenario.rate,
             verdict: Verdict::of(result),
-            reasons: result.invalid.iter().chain(&result.failures).cloned().collect(),
+            valid: result.invalid.is_empty(),
+            reasons: result.failures.iter().chain(&result.invalid).cloned().collect(),
             started_unix_seconds: result.started_unix_seconds,
             sent_per_second: figures.sent_per_second,
             delivered_per_second: figures.delivered_per_second,
@@ -115,8 +119,8 @@ impl Row {
 pub struct Overview<'a> {
     /// What it is: `sweep` or `search`.
     pub kind: &'static str,
-    /// The words of the command line.
-    pub command: &'a [String],
+    /// Where it took place.
+    pub environment: &'a Environment,
     /// What was run, but for the rate.
     pub scenario: &'a Scenario,
     /// The runs, in the order in which they were made.
@@ -136,7 +140,6 @@ pub struct Overview<'a> {
 pub fn write_overview(overview: &Overview<'_>, folder: &Path) -> io::Result<()> {
     let plot = plots_rates::plot(overview.rows, overview.target_p99_ns)
         .map_err(|why| io::Error::other(format!("sweep.svg: {why}")))?;
-    let environment = Environment::gather(overview.command);
     let mut files = vec![
         ("sweep.json".to_owned(), whole(overview)?),
         ("sweep.csv".to_owned(), csv(overview.rows)),
@@ -144,7 +147,7 @@ pub fn write_overview(overview: &Overview<'_>, folder: &Path) -> io::Result<()> 
     ];
     files.extend(plot.iter().map(|svg| ("sweep.svg".to_owned(), svg.clone())));
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
-    let page = overview_page::page(overview, plot.as_deref(), &environment, &names);
+    let page = overview_page::page(overview, plot.as_deref(), &names);
     files.push(("report.html".to_owned(), page));
     write_files(folder, files)
 }
@@ -155,7 +158,7 @@ fn whole(overview: &Overview<'_>) -> io::Result<String> {
         "schema_version": SCHEMA_VERSION,
         "loadgen": env!("CARGO_PKG_VERSION"),
         "kind": overview.kind,
-        "command": overview.command,
+        "command": overview.environment.command,
         "scenario": overview.scenario,
         "target_p99_ns": overview.target_p99_ns,
         "conclusion": overview.conclusion,
@@ -219,7 +222,7 @@ pub(crate) mod tests {
             rates.iter().map(|rate| Row::of(format!("rate-{rate}"), &result_at(*rate))).collect();
         rows[3].verdict = Verdict::Failed;
         rows[3].reasons = vec!["3 deliveries <never> came".to_owned()];
-        rows[4].verdict = Verdict::Invalid;
+        (rows[4].verdict, rows[4].valid) = (Verdict::Invalid, false);
         rows[4].reasons = vec!["the thread load-0 was busy".to_owned()];
         rows
     }
@@ -227,10 +230,10 @@ pub(crate) mod tests {
     #[test]
     fn a_run_is_as_good_as_its_worst() {
         let verdict = |name| Verdict::of(&fixture::named(name));
-        assert_eq!((verdict("fanout"), verdict("mixed")), (Verdict::Passed, Verdict::Invalid));
+        assert_eq!((verdict("fanout"), verdict("mixed")), (Verdict::Passed, Verdict::Failed));
         let failed = RunResult { invalid: vec![], ..fixture::named("mixed") };
         assert_eq!(Verdict::of(&failed), Verdict::Failed);
-        assert!(Verdict::Passed < Verdict::Failed && Verdict::Failed < Verdict::Invalid);
+        assert!(Verdict::Passed < Verdict::Invalid && Verdict::Invalid < Verdict::Failed);
     }
 
     #[test]
@@ -252,7 +255,7 @@ pub(crate) mod tests {
         let (scenario, rows) = (Scenario::default(), rows());
         let mut overview = Overview {
             kind: "sweep",
-            command: &["loadgen".to_owned()],
+            environment: &Environment::gather(&["loadgen".to_owned()]),
             scenario: &scenario,
             rows: &rows,
             target_p99_ns: Some(5e6),

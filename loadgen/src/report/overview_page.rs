@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::environment::Environment;
 use super::html::{block, document, escape, figure, section};
 use super::overview::{Overview, Row, Verdict};
 use super::{format, tables};
@@ -13,12 +12,7 @@ const CAPTION: &str = "Each line is a percentile of the delivery time, on a loga
     line goes through it.";
 
 /// The whole page.
-pub(crate) fn page(
-    overview: &Overview<'_>,
-    plot: Option<&str>,
-    environment: &Environment,
-    names: &[String],
-) -> String {
+pub(crate) fn page(overview: &Overview<'_>, plot: Option<&str>, names: &[String]) -> String {
     let mut body = header(overview);
     let kind = if overview.verdict == Verdict::Passed { "good" } else { "bad" };
     body.push_str(&block(kind, &escape(overview.conclusion), &[]));
@@ -29,7 +23,7 @@ pub(crate) fn page(
     body.push_str(&section("Runs", &runs(overview.rows)));
     let settings = tables::scenario(overview.scenario);
     body.push_str(&section("Scenario", &settings));
-    body.push_str(&section("Environment", &tables::environment(environment)));
+    body.push_str(&section("Environment", &tables::environment(overview.environment)));
     body.push_str(&section("Files", &tables::files(names)));
     document(&title(overview), &body)
 }
@@ -110,20 +104,21 @@ fn runs(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Environment;
     use crate::report::overview::tests::rows;
     use crate::scenario::Scenario;
 
     fn page_of(rows: &[Row]) -> String {
         let overview = Overview {
             kind: "sweep",
-            command: &[],
+            environment: &Environment::gather(&[]),
             scenario: &Scenario::default(),
             rows,
             target_p99_ns: None,
             conclusion: "all <is> well",
             verdict: Verdict::Passed,
         };
-        page(&overview, Some("<svg></svg>"), &Environment::gather(&[]), &["sweep.csv".to_owned()])
+        page(&overview, Some("<svg></svg>"), &["sweep.csv".to_owned()])
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn rates_on(
 /// A point for each rate, from the lowest up: the median of its runs that say something about the
 /// server.
 fn line(rows: &[Row], of: fn(&Row) -> Option<u64>) -> Vec<(f64, f64)> {
-    let valid = rows.iter().filter(|row| row.verdict != Verdict::Invalid);
+    let valid = rows.iter().filter(|row| row.valid);
     let mut points: Vec<(f64, f64)> =
         valid.filter_map(|row| Some((row.rate, of(row)? as f64))).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -19,6 +19,11 @@ pub(crate) struct Recorded {
     pub(crate) invalid: Vec<String>,
     /// What the server did not keep.
     pub(crate) failures: Vec<String>,
+    /// The phase in which it was cut short, if it was.
+    pub(crate) interrupted: Option<String>,
+    /// Where and how it was made; nothing in reports that do not say it.
+    #[serde(default)]
+    pub(crate) setup: Map<String, Value>,
     /// Its settings.
     pub(crate) scenario: Map<String, Value>,
     times: BTreeMap<String, Distribution>,

@@ -6,8 +6,9 @@ use super::environment::Environment;
 use super::figures::{Figures, PERCENTILES, ServerFigures, meaning, quantile};
 use super::html::escape;
 use super::{format, settings};
-use crate::result::{RunResult, ServerUse, ThreadUse};
+use crate::result::{RunResult, ServerUse, Setup, ThreadUse};
 use crate::scenario::Scenario;
+use crate::words::Words;
 
 /// A table of names and values; the latter are escaped, the former are ours.
 fn pairs(rows: &[(&str, String)]) -> String {
@@ -156,6 +157,34 @@ fn threads(threads: &[ThreadUse], seconds: f64) -> String {
         );
     }
     table + "</table>\n"
+}
+
+/// What the server said, as often as it did.
+pub(crate) fn words(words: &Words) -> String {
+    let kinds = words.kinds.iter().map(|word| (word.count, word.text.as_str()));
+    let others = (words.others > 0).then_some((words.others, "other texts"));
+    let rows = kinds.chain(others).map(|(count, text)| {
+        format!("<tr><td>{} ×</td><th>{}</th></tr>\n", format::count(count), escape(text))
+    });
+    format!("<table>\n{}</table>\n", rows.collect::<String>())
+}
+
+/// Where and how the run was made.
+pub(crate) fn setup(it: &Setup) -> String {
+    let list = |cpus: &[usize]| match cpus {
+        [] => "any".to_owned(),
+        cpus => cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let mut rows = vec![("server", it.server.clone()), ("shards", it.shards.to_string())];
+    if let Some(spawned) = &it.spawned {
+        let history = spawned.history_messages.map_or("by default".to_owned(), |it| it.to_string());
+        rows.push(("messages of history", history));
+        rows.push(("cores of the server", list(&spawned.cpus)));
+        rows.push(("more flags of the server", spawned.args.join(" ")));
+    }
+    rows.push(("cores of the generator", list(&it.generator_cpus)));
+    rows.push(("processes of the generator", it.processes.to_string()));
+    pairs(&rows)
 }
 
 /// The effective settings, as a file to run again.

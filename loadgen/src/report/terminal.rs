@@ -6,6 +6,7 @@ use super::figures::{Figures, PERCENTILES, ServerFigures, quantile};
 use super::format;
 use super::overview::Row;
 use crate::result::{Messages, RunResult, ServerUse};
+use crate::words::Words;
 
 /// Writes a run's report as text.
 ///
@@ -20,6 +21,7 @@ pub fn print(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
         accounts(&figures, &result.messages, out)?;
     }
     connections(result, &figures, out)?;
+    words(&result.server_words, out)?;
     if let (Some(server), Some(derived)) = (&result.server, &figures.server) {
         uses(server, derived, out)?;
     }
@@ -160,20 +162,35 @@ fn uses(server: &ServerUse, derived: &ServerFigures, out: &mut impl io::Write) -
     writeln!(out)
 }
 
+/// What the server said beside answers and messages, the first text of each kind.
+fn words(words: &Words, out: &mut impl io::Write) -> io::Result<()> {
+    for (index, word) in words.kinds.iter().enumerate() {
+        let label = if index == 0 { "server said" } else { "" };
+        writeln!(out, "  {label:13}{} × {}", format::count(word.count), word.text.escape_debug())?;
+    }
+    if words.others > 0 {
+        writeln!(out, "  {:13}{} more, of other kinds", "", format::count(words.others))?;
+    }
+    Ok(())
+}
+
 /// Whether the run counts, and whether the server passed.
 fn verdict(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
-    if result.invalid.is_empty() {
-        writeln!(out, "VALID: the generator was not the limit.")?;
-    } else {
-        writeln!(out, "INVALID: this run says nothing about the server.")?;
-    }
-    for why in &result.invalid {
-        writeln!(out, "  - {why}")?;
+    if let Some(sentence) = format::interruption(result) {
+        writeln!(out, "INTERRUPTED: {sentence}.")?;
     }
     if !result.failures.is_empty() {
         writeln!(out, "FAILED: the server did not keep what the scenario promises.")?;
     }
     for why in &result.failures {
+        writeln!(out, "  - {why}")?;
+    }
+    if result.invalid.is_empty() {
+        writeln!(out, "VALID: the generator was not the limit.")?;
+    } else {
+        writeln!(out, "INVALID: the figures of this run say nothing about the server.")?;
+    }
+    for why in &result.invalid {
         writeln!(out, "  - {why}")?;
     }
     Ok(())
@@ -222,11 +239,21 @@ mod tests {
         for part in [
             "DOES NOT ADD UP: 20 unaccounted for",
             "12 refused, 3 closed by the server",
-            "INVALID: this run says nothing about the server.\n  - only 96.2 %",
+            "  server said  1 × Server is <full>, please",
+            "INVALID: the figures of this run say nothing about the server.\n  - only 96.2 %",
             "FAILED: the server did not keep what the scenario promises.\n  - 100 deliveries",
         ] {
             assert!(text.contains(part), "no {part:?} in {text}");
         }
+    }
+
+    #[test]
+    fn an_interrupted_run_says_what_it_has() {
+        let mut result = fixture::named("fanout");
+        result.interrupted = Some("measure");
+        let text = text(&result);
+        assert!(text.contains("INTERRUPTED: a signal ended it in its phase `measure`"), "{text}");
+        assert!(text.contains("after 10.0 s of 10"), "{text}");
     }
 
     #[test]

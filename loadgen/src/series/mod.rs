@@ -9,9 +9,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::report::{self, Overview, Row, Verdict};
+use crate::report::{self, Environment, Overview, Row, Verdict};
 use crate::result::RunResult;
-use crate::run::command_line;
 use crate::scenario::{Arrivals, Scenario, Setting};
 
 /// Which runs to make.
@@ -38,6 +37,7 @@ pub struct Series<'a> {
     once: Once<'a>,
     enough: &'a AtomicBool,
     folder: Option<&'a Path>,
+    environment: &'a Environment,
     out: &'a mut dyn Write,
     rows: Vec<Row>,
 }
@@ -49,16 +49,17 @@ struct Conclusion {
 }
 
 impl<'a> Series<'a> {
-    /// Runs of `scenario` that `once` makes, none yet. There will be no further one when `enough`
-    /// is set. Reports go to folders below `folder`, and a line for each run to `out`.
+    /// Runs of `scenario` that `once` makes in `environment`, none yet. There will be no further one
+    /// when `enough` is set. Reports go to folders below `folder`, and a line for each run to `out`.
     pub fn new(
         scenario: &'a Scenario,
         once: Once<'a>,
         enough: &'a AtomicBool,
         folder: Option<&'a Path>,
+        environment: &'a Environment,
         out: &'a mut dyn Write,
     ) -> Self {
-        Self { scenario, once, enough, folder, out, rows: vec![] }
+        Self { scenario, once, enough, folder, environment, out, rows: vec![] }
     }
 
     /// Makes the runs and says what they come to, which is as bad as the worst of them.
@@ -148,8 +149,11 @@ impl<'a> Series<'a> {
         let result = (self.once)(&scenario)?;
         let row = Row::of(name, &result);
         report::print_row(&row, self.out).map_err(|e| cannot_print(&e))?;
-        if let Some(folder) = self.folder {
-            report::write(&result, &folder.join(&row.run)).map_err(|e| e.to_string())?;
+        if let Some(folder) = self.folder
+            && let Err(e) = report::write(&result, self.environment, &folder.join(&row.run))
+        {
+            report::print(&result, &mut self.out).map_err(|e| cannot_print(&e))?;
+            return Err(report::unwritten(&e));
         }
         self.rows.push(row);
         Ok(result)
@@ -165,14 +169,14 @@ impl<'a> Series<'a> {
         let Some(folder) = self.folder.filter(|_| !self.rows.is_empty()) else { return Ok(()) };
         let overview = Overview {
             kind,
-            command: &command_line(),
+            environment: self.environment,
             scenario: self.scenario,
             rows: &self.rows,
             target_p99_ns,
             conclusion: &conclusion.sentence,
             verdict: conclusion.verdict,
         };
-        report::write_overview(&overview, folder).map_err(|e| e.to_string())
+        report::write_overview(&overview, folder).map_err(|e| report::unwritten(&e))
     }
 }
 

@@ -47,7 +47,9 @@ fn made(
 ) -> (String, Result<Verdict, String>) {
     let scenario = Scenario { rate: 100.0, ..Scenario::default() };
     let mut out = vec![];
-    let verdict = Series::new(&scenario, once, enough, folder, &mut out).make(kind);
+    let environment = Environment::gather(&[]);
+    let series = Series::new(&scenario, once, enough, folder, &environment, &mut out);
+    let verdict = series.make(kind);
     (String::from_utf8(out).expect("text"), verdict)
 }
 
@@ -98,10 +100,16 @@ fn a_series_is_as_bad_as_its_worst_run() {
     let (text, verdict) = undisturbed(&rates(&[200.0, 100.0]), limits);
     let expected = "2 runs: 1 valid and passed, 1 failed";
     assert_eq!((last_line(&text), verdict), (expected, Verdict::Failed));
-    let (text, verdict) = undisturbed(&rates(&[100.0, 400.0, 200.0]), limits);
-    let expected = "3 runs: 1 valid and passed, 1 failed, 1 invalid";
+    let limits = Limits { slow: FAR, invalid: 400.0, lossy: FAR };
+    let (text, verdict) = undisturbed(&rates(&[100.0, 400.0]), limits);
+    let expected = "2 runs: 1 valid and passed, 1 invalid";
     assert_eq!((last_line(&text), verdict), (expected, Verdict::Invalid));
     assert!(text.contains("INVALID: the generator was busy"), "{text}");
+    let limits = Limits { slow: FAR, invalid: 200.0, lossy: 400.0 };
+    let (text, verdict) = undisturbed(&rates(&[100.0, 400.0, 200.0]), limits);
+    let expected = "3 runs: 1 valid and passed, 1 failed, 1 invalid";
+    assert_eq!((last_line(&text), verdict), (expected, Verdict::Failed));
+    assert!(text.contains("FAILED: 1 delivery never came"), "{text}");
     let (text, verdict) = undisturbed(&Kind::Repeat(1), limits);
     assert_eq!((last_line(&text), verdict), ("1 run: 1 valid and passed", Verdict::Passed));
 }

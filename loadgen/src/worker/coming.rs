@@ -18,8 +18,11 @@ use crate::schedule::now_ns;
 pub(super) const CONNECTING_MAX: usize = 256;
 /// Connections that are started before the loop looks at what has arrived and what is due.
 const CONNECTS_PER_TURN_MAX: usize = 32;
-/// Connections one after the other from one source address: beyond some thousands the kernel is
-/// slow to find a port, and those of closed ones cannot be used again for a minute.
+/// Connections of a run from the source address that the kernel takes by itself. It has some
+/// 28 000 ports for each pair of addresses, and is slow to find one when half of them are in use.
+const CONNECTIONS_UNSPREAD: u64 = 12_000;
+/// Connections one after the other from each source address of those that come after them: ports
+/// that closed connections had cannot be used again for a minute.
 const CONNECTIONS_PER_ADDRESS: u64 = 4_000;
 /// What the kernel may keep for a slow reader, so that it does not read for it.
 const SLOW_RECEIVE_BYTES: usize = 16 << 10;
@@ -39,6 +42,8 @@ impl Client {
             witness_of: None,
             tail: vec![],
             out: vec![],
+            in_lobby: false,
+            rejected: false,
             slow,
             comes_back: false,
             broken_ns: 0,
@@ -57,18 +62,25 @@ impl Worker {
             }
             let Some(client) = self.waiting.pop_front() else { return };
             self.next_connect_ns = if gap == 0 { 0 } else { self.next_connect_ns.max(now) + gap };
-            if let Err(e) = self.connect(client) {
+            let mut connected = self.connect(client);
+            let is_out_of_ports =
+                |e: &io::Error| e.kind() == io::ErrorKind::AddrNotAvailable && !self.spreads;
+            if connected.as_ref().is_err_and(is_out_of_ports) {
+                self.spreads = true;
+                connected = self.connect(client);
+            }
+            if let Err(e) = connected {
                 self.give_up(client, &explain(&e));
             }
         }
     }
 
     fn connect(&mut self, client: usize) -> io::Result<()> {
-        let address = self.shared.address;
+        let address = self.shared.server.address;
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        if address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        if address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) && self.spreads() {
             socket.bind(&self.source().into())?;
         }
         if self.clients[client].slow {
@@ -81,11 +93,19 @@ impl Worker {
         let mut stream = TcpStream::from_std(socket.into());
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(client), both)?;
-        let link = Link::new(stream, self.tls.as_ref(), address)?;
+        let link = Link::new(stream, self.tls.as_ref(), &self.shared.server.host)?;
         self.connecting += 1;
         let who = &mut self.clients[client];
         (who.link, who.state, who.since_ns) = (Some(link), State::Connecting, now_ns());
+        (who.in_lobby, who.rejected) = (false, false);
         Ok(())
+    }
+
+    /// Whether the kernel's own choice of a source address is no longer good enough. Until then
+    /// clients come from where any would: some servers take other addresses for another machine's.
+    fn spreads(&self) -> bool {
+        let opened = self.outcome.connections.opened * u64::from(self.part.of);
+        self.spreads || opened >= CONNECTIONS_UNSPREAD
     }
 
     /// Where the next client connects from: one address has too few ports for all, and those that
@@ -119,7 +139,7 @@ impl Worker {
         }
         self.connecting -= 1;
         who.state = State::Greeting;
-        let hello = self.shared.scenario.dialect.hello(&name);
+        let hello = self.shared.scenario.dialect.hello(&name, &self.shared.server.authority());
         if !hello.is_empty() {
             who.out.extend_from_slice(hello.as_bytes());
             who.name = name;
@@ -133,8 +153,11 @@ impl Worker {
         if !self.clients[client].comes_back {
             self.shared.failed.fetch_add(1, Ordering::Relaxed);
         }
-        self.outcome.connections.failed += 1;
-        self.outcome.connect_error.get_or_insert_with(|| why.to_owned());
+        // Who is rejected is counted as that.
+        if !self.clients[client].rejected {
+            self.outcome.connections.failed += 1;
+            self.outcome.connect_error.get_or_insert_with(|| why.to_owned());
+        }
     }
 
     /// Counts the client, at the end of the run, if it should long have been where it wanted to.
@@ -151,22 +174,34 @@ impl Worker {
         }
     }
 
+    /// The server has greeted the client: it has its name, where the server gives one, and may ask
+    /// for a room.
+    pub(super) fn greeted(&mut self, client: usize, now: u64) {
+        let who = &mut self.clients[client];
+        if who.state != State::Greeting {
+            return;
+        }
+        self.outcome.times.greeting.saturating_record(now - who.since_ns);
+        who.state = State::Greeted;
+        self.greeted.push_back(client);
+        if self.stage == Stage::Ramp {
+            self.shared.greeted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The server has let the client into a room.
     pub(super) fn joined(&mut self, client: usize, room: Option<&str>, now: u64) {
         let who = &mut self.clients[client];
+        who.in_lobby |= room.is_some_and(|room| room == room_name(self.shared.run, LOBBY));
         match who.state {
-            State::Greeting => {
-                self.outcome.times.greeting.saturating_record(now - who.since_ns);
-                who.state = State::Greeted;
-                self.greeted.push_back(client);
-                if self.stage == Stage::Ramp {
-                    self.shared.greeted.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+            State::Greeting => self.greeted(client, now),
             State::Joining => {
                 let seat = who.seat.expect("who joins has a seat");
                 if room.is_none_or(|room| room == room_name(self.shared.run, seat.room)) {
-                    self.outcome.times.join.saturating_record(now - who.since_ns);
+                    // Nobody asks for the lobby.
+                    if seat.room != LOBBY {
+                        self.outcome.times.join.saturating_record(now - who.since_ns);
+                    }
                     self.seated(client, now);
                 }
             }
@@ -198,10 +233,12 @@ impl Worker {
         };
         let who = &mut self.clients[client];
         who.seat = Some(seat);
-        if seat.room == LOBBY {
+        if seat.room != LOBBY {
+            self.go_to(client, seat.room);
+        } else if who.in_lobby {
             self.seated(client, now_ns());
         } else {
-            self.go_to(client, seat.room);
+            (who.state, who.since_ns) = (State::Joining, now_ns());
         }
     }
 
@@ -265,7 +302,7 @@ impl Worker {
 fn explain(error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::AddrNotAvailable => "the source addresses have run out of ports",
-        io::ErrorKind::ConnectionRefused => "nobody listens there",
+        io::ErrorKind::ConnectionRefused => "nothing listens there",
         _ if error.raw_os_error() == Some(EMFILE) => {
             "no descriptors are left: raise the limit (ulimit -n) or add --procs"
         }

@@ -1,7 +1,7 @@
 //! What a client's bytes go through: a socket as it is, or TLS over one.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -30,14 +30,14 @@ pub(super) struct Tls(Arc<ClientConfig>);
 struct Credulous(CryptoProvider);
 
 impl Link {
-    /// Over `stream`, on which nothing has been said, with TLS if there is a `tls` for it.
-    pub(super) fn new(
-        stream: TcpStream,
-        tls: Option<&Tls>,
-        server: SocketAddr,
-    ) -> io::Result<Self> {
+    /// Over `stream`, on which nothing has been said, with TLS if there is a `tls` for it, which
+    /// tells the server that it is called `host`.
+    pub(super) fn new(stream: TcpStream, tls: Option<&Tls>, host: &str) -> io::Result<Self> {
         let Some(Tls(config)) = tls else { return Ok(Self::Plain(stream)) };
-        let name = ServerName::from(server.ip());
+        let name = match host.parse::<IpAddr>() {
+            Ok(address) => ServerName::from(address),
+            Err(_) => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
+        };
         let client = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(client, stream))))
     }

@@ -11,7 +11,6 @@ mod wandering;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Sender as Channel;
@@ -21,12 +20,14 @@ use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 use serde::{Deserialize, Serialize};
 
+use crate::address::Target;
 use crate::dialect::Dialect;
 use crate::ledger::{Receiver, Sent};
 use crate::plan::{Part, Plan, Seat};
 use crate::result::{Connections, Messages, Times, distribution, times};
 use crate::scenario::Scenario;
 use crate::schedule::{Pacer, Random, now_ns};
+use crate::words::Words;
 use link::{Link, Tls};
 use mirror::Mirrors;
 use sending::Sender;
@@ -66,7 +67,7 @@ pub struct Shared {
     /// Tells this run's messages from others'.
     pub run: u16,
     /// The server.
-    pub address: SocketAddr,
+    pub server: Target,
     /// Its shards.
     pub shards: u16,
     /// See [`Stage`].
@@ -138,7 +139,8 @@ enum State {
     Connecting,
     /// The server has not said hello.
     Greeting,
-    /// Has been given a name, and waits to be given a seat.
+    /// Has been given a name, and waits to be given a seat. It need not be in the lobby yet: that
+    /// is where its first line brings it, or some time.
     Greeted,
     /// On its way to a room.
     Joining,
@@ -168,6 +170,10 @@ struct Client {
     tail: Vec<u8>,
     /// What the socket did not take.
     out: Vec<u8>,
+    /// It is in the lobby, or was: the server lets everyone in there by itself.
+    in_lobby: bool,
+    /// The server has said why it does not let it in.
+    rejected: bool,
     /// It reads slowly.
     slow: bool,
     /// It has been here before, under another name.
@@ -196,6 +202,8 @@ pub struct Outcome {
     pub connections: Connections,
     /// Why the first connection that could not be made was not.
     pub connect_error: Option<String>,
+    /// What the server said beside answers and messages.
+    pub server_words: Words,
     /// Reads that brought something.
     pub reads: u64,
     /// Bytes they brought.
@@ -215,6 +223,7 @@ impl Outcome {
         }
         self.connections.add(&other.connections);
         self.connect_error = self.connect_error.take().or(other.connect_error);
+        self.server_words.add_all(other.server_words);
         self.reads += other.reads;
         self.bytes_read += other.bytes_read;
     }
@@ -237,6 +246,8 @@ pub struct Worker {
     /// Clients that are to be seated.
     greeted: VecDeque<usize>,
     connecting: usize,
+    /// The kernel has no more ports for the address that it takes by itself.
+    spreads: bool,
     /// When the next may be connected.
     next_connect_ns: u64,
     senders: Vec<Sender>,
@@ -288,6 +299,7 @@ impl Worker {
             clients,
             greeted: VecDeque::new(),
             connecting: 0,
+            spreads: false,
             next_connect_ns: 0,
             senders: vec![],
             due: BinaryHeap::new(),

@@ -209,7 +209,10 @@ impl Worker {
     fn take_text(&mut self, client: usize, text: &[u8], now: u64) {
         let who = &mut self.clients[client];
         match self.shared.scenario.dialect.hear(text) {
-            Heard::Name(name) => name.clone_into(&mut who.name),
+            Heard::Name(name) => {
+                name.clone_into(&mut who.name);
+                self.greeted(client, now);
+            }
             Heard::In(room) => self.joined(client, room, now),
             Heard::Ping(asked) => {
                 who.out.extend_from_slice(&self.shared.scenario.dialect.pong(asked));
@@ -220,11 +223,17 @@ impl Worker {
                     receiver.told_missed(count, &mut self.outcome.sums);
                 }
             }
-            Heard::Full => self.outcome.connections.refused += 1,
-            // Whoever is refused is closed, or never comes to where it should be.
+            Heard::Rejected(why) => {
+                let is_first = !std::mem::replace(&mut who.rejected, true);
+                self.outcome.connections.refused += u64::from(is_first);
+                self.outcome.server_words.add(why);
+            }
+            // The client is closed, or never comes to where it should be.
             Heard::Refused(why) => {
                 self.outcome.connect_error.get_or_insert_with(|| why.to_owned());
+                self.outcome.server_words.add(why);
             }
+            Heard::Notice(text) => self.outcome.server_words.add(text),
             Heard::Nothing => {}
         }
     }

@@ -1,6 +1,8 @@
 //! Starting a server to measure, and stopping it after.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::env;
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -11,10 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::result::ServerCounts;
+use crate::cores;
+use crate::result::{ServerCounts, Spawned};
 
 const START_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The server drains for five seconds on its own.
@@ -38,6 +41,26 @@ pub struct Options {
     pub extra: Vec<String>,
     /// Its port for browsers is what is to be loaded.
     pub web: bool,
+    /// Its `--history-messages`; none for what it keeps without that flag.
+    pub history_messages: Option<u32>,
+}
+
+impl Options {
+    /// The same, for reports.
+    #[must_use]
+    pub fn spawned(&self) -> Spawned {
+        Spawned {
+            history_messages: self.history_messages,
+            cpus: self.cpus.clone(),
+            args: self.extra.clone(),
+        }
+    }
+
+    /// Its port for browsers. Where a server speaks lines alone it keeps no messages.
+    fn http(&self) -> &'static str {
+        let has_history = self.history_messages.is_some_and(|messages| messages > 0);
+        if self.web || has_history { "127.0.0.1:0" } else { "off" }
+    }
 }
 
 /// What a shard counted, by the names that the server has for it.
@@ -83,7 +106,20 @@ impl Stopped {
             deliveries: self.total("deliveries"),
             writes: self.total("writes"),
             bytes_written: self.total("bytes_written"),
+            throttled: self.total("rests"),
         })
+    }
+}
+
+/// Servers that have been started here and not been waited for. A signal may have to end them while
+/// whoever has the [`Server`] is busy.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(vec![]);
+
+/// Kills all servers that run and waits until they are gone, for a program that has to end at once.
+pub fn kill_all() {
+    for &pid in &*lock(&RUNNING) {
+        let _ = kill_process(pid, Signal::KILL);
+        let _ = waitpid(Some(pid), WaitOptions::empty());
     }
 }
 
@@ -109,8 +145,11 @@ impl Server {
     /// A sentence, with what the server said.
     pub fn start(options: &Options) -> Result<Self, String> {
         let program = program(options)?;
+        let mut running = lock(&RUNNING);
         let mut child = start_on(command(&program, options), &options.cpus)
             .map_err(|e| format!("cannot start {}: {e}", program.display()))?;
+        running.push(Pid::from_child(&child));
+        drop(running);
         let stderr = child.stderr.take().expect("it is piped");
         let log = Arc::new(Mutex::new(Log::default()));
         let (tell_address, address) = mpsc::channel();
@@ -177,11 +216,18 @@ impl Server {
             }
             thread::sleep(STOP_LOOK_EVERY);
         };
+        self.forget();
         // A child of the server's own may keep its standard error open for ever.
         let _ = self.log_ends.recv_timeout(LOG_WAIT_MAX);
         let log = self.log();
         let shards = lock(&self.log).shards.clone();
         Ok(Stopped { status, killed, shards, log })
+    }
+
+    /// Its number may be that of another process from now on.
+    fn forget(&self) {
+        let pid = Pid::from_child(&self.child);
+        lock(&RUNNING).retain(|running| *running != pid);
     }
 
     fn did_not_start(&mut self, program: &Path, error: mpsc::RecvTimeoutError) -> String {
@@ -202,13 +248,14 @@ impl Drop for Server {
         // Both do nothing for a child that has been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.forget();
     }
 }
 
 fn program(options: &Options) -> Result<PathBuf, String> {
     let program = match &options.program {
         Some(program) => program.clone(),
-        None => std::env::current_exe()
+        None => env::current_exe()
             .map_err(|e| format!("cannot tell where this program is: {e}"))?
             .with_file_name("hubbub"),
     };
@@ -223,15 +270,21 @@ fn program(options: &Options) -> Result<PathBuf, String> {
 
 fn command(program: &Path, options: &Options) -> Command {
     let mut command = Command::new(program);
+    // What reports say of its settings is all that it has.
+    for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
+        command.env_remove(name);
+    }
+    command.args(["--ip", "127.0.0.1", "--port", "0", "--shards"]).arg(options.shards.to_string());
+    if let Some(messages) = options.history_messages {
+        command.args(["--history-messages", &messages.to_string()]);
+    }
     command
-        .args(["--ip", "127.0.0.1", "--port", "0", "--shards"])
-        .arg(options.shards.to_string())
         .args(&options.extra)
         // Its log is read by us: neither another format nor another level will do.
         .env("HUBBUB_LOG_LEVEL", "info")
         .env("HUBBUB_LOG_FORMAT", "text")
         // The usual port for browsers is for whoever else runs one on this machine.
-        .env("HUBBUB_HTTP", if options.web { "127.0.0.1:0" } else { "off" })
+        .env("HUBBUB_HTTP", options.http())
         // Ctrl-C is for us: the server is stopped when the report's last figures are in.
         .process_group(0)
         .stdin(Stdio::null())
@@ -240,36 +293,29 @@ fn command(program: &Path, options: &Options) -> Command {
     command
 }
 
+/// Whether an environment variable sets something of the server's.
+fn is_setting(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"HUBBUB_")
+}
+
 /// Starts a process that may run on `cpus` only. It inherits them from the thread that starts it,
 /// so that it never runs, counts cores or starts threads without.
 fn start_on(mut command: Command, cpus: &[usize]) -> io::Result<Child> {
     if cpus.is_empty() {
         return command.spawn();
     }
+    cores::check(cpus).map_err(io::Error::other)?;
     let mut set = CpuSet::new();
-    for &cpu in cpus {
-        if cpu >= CpuSet::MAX_CPU {
-            return Err(no_such_cpu(cpus));
-        }
-        set.set(cpu);
-    }
+    cpus.iter().for_each(|&cpu| set.set(cpu));
     let starter = thread::spawn(move || {
-        // The kernel leaves out what there is not, and refuses only if nothing is left.
-        let is_set = sched_setaffinity(None, &set).is_ok();
-        let is_all = is_set && sched_getaffinity(None)? == set;
-        is_all.then(|| command.spawn()).transpose()
+        sched_setaffinity(None, &set)?;
+        command.spawn()
     });
-    let started = starter.join().unwrap_or_else(|_| Err(io::Error::other("a thread died")));
-    started?.ok_or_else(|| no_such_cpu(cpus))
+    starter.join().unwrap_or_else(|_| Err(io::Error::other("a thread died")))
 }
 
-fn no_such_cpu(cpus: &[usize]) -> io::Error {
-    let text = format!("this process may not run on all of the cores {cpus:?}");
-    io::Error::new(io::ErrorKind::InvalidInput, text)
-}
-
-fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads a server's log to its end, so that the server never waits for a full pipe. Dropping the
@@ -333,154 +379,4 @@ fn counters(line: &str) -> Option<(u16, Counters)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LISTEN: &str = "echo 'hubbub 0.1.0 listening on 127.0.0.1:4321' >&2\n";
-    const SERVE: &str = "while :; do sleep 0.01; done\n";
-
-    /// A stand-in for a server, and the folder that it is in.
-    struct Script(PathBuf);
-
-    impl Script {
-        fn new(name: &str, text: &str) -> Self {
-            let folder =
-                std::env::temp_dir().join(format!("loadgen-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).expect("a folder");
-            let program = folder.join("server");
-            // Written by another process: a program that any of our children may still have open
-            // for writing cannot be run.
-            let written = Command::new("sh")
-                .args(["-c", "printf '#!/bin/sh\\n%s' \"$1\" >\"$0\"; chmod +x \"$0\""])
-                .arg(&program)
-                .arg(text)
-                .status();
-            assert!(written.expect("a shell").success());
-            Self(program)
-        }
-
-        fn options(&self) -> Options {
-            Options { program: Some(self.0.clone()), shards: 2, ..Options::default() }
-        }
-    }
-
-    impl Drop for Script {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(self.0.parent().expect("its folder"));
-        }
-    }
-
-    #[test]
-    fn a_server_is_started_with_its_flags_and_stopped_with_its_counters() {
-        let text = format!(
-            "trap 'echo \"2025 INFO shard=0 turns=9 deliveries=40 writes=4\" >&2
-             echo \"2025 INFO shard=1 turns=3 deliveries=2 writes=1\" >&2
-             exit 0' TERM\necho \"flags $* $HUBBUB_LOG_LEVEL\" >&2\n{LISTEN}{SERVE}"
-        );
-        let script = Script::new("flags", &text);
-        let options = Options { extra: vec!["--no-pin".to_owned()], ..script.options() };
-        let mut server = Server::start(&options).expect("it starts");
-        assert_eq!(server.address(), "127.0.0.1:4321".parse().expect("an address"));
-        assert!(server.is_running());
-        let group = rustix::process::getpgid(Some(Pid::from_child(&server.child)));
-        let group = group.expect("a group").as_raw_nonzero().get().unsigned_abs();
-        assert_eq!(group, server.pid(), "Ctrl-C is not for it");
-        let stopped = server.stop().expect("it stops");
-        assert!(stopped.status.success() && !stopped.killed, "{stopped:?}");
-        let flags = "flags --ip 127.0.0.1 --port 0 --shards 2 --no-pin info";
-        assert_eq!(stopped.log[0], flags);
-        assert_eq!(stopped.shards.len(), 2);
-        assert_eq!(stopped.shards[&1]["deliveries"], 2);
-        assert_eq!((stopped.total("deliveries"), stopped.total("writes")), (42, 5));
-    }
-
-    #[test]
-    fn where_browsers_go_is_where_a_server_is_loaded_if_that_is_asked_for() {
-        let browser = "echo \"  browser  http://127.0.0.1:$((8000 + ${HUBBUB_HTTP##*:}))/\" >&2\n";
-        let script = Script::new("web", &format!("{LISTEN}{browser}{SERVE}"));
-        let options = Options { web: true, ..script.options() };
-        let server = Server::start(&options).expect("it starts");
-        assert_eq!(server.address(), "127.0.0.1:8000".parse().expect("an address"));
-    }
-
-    #[test]
-    fn a_server_that_ends_at_once_is_quoted() {
-        let script = Script::new("ends", "echo 'hubbub: no such flag' >&2; exit 2\n");
-        let error = Server::start(&script.options()).expect_err("it ends");
-        assert!(error.contains("ended before it listened"), "{error}");
-        assert!(error.contains("hubbub: no such flag"), "{error}");
-    }
-
-    #[test]
-    fn a_server_that_does_not_stop_is_killed() {
-        let script = Script::new("stubborn", &format!("trap '' TERM\n{LISTEN}{SERVE}"));
-        let server = Server::start(&script.options()).expect("it starts");
-        let stopped = server.stop_within(Duration::from_millis(50)).expect("it stops");
-        assert!(stopped.killed && !stopped.status.success(), "{stopped:?}");
-    }
-
-    #[test]
-    fn a_server_that_is_dropped_is_gone() {
-        let script = Script::new("dropped", &format!("{LISTEN}{SERVE}"));
-        let server = Server::start(&script.options()).expect("it starts");
-        let pid = server.pid();
-        drop(server);
-        assert!(!Path::new(&format!("/proc/{pid}")).exists());
-    }
-
-    #[test]
-    fn a_server_that_ends_by_itself_is_noticed() {
-        let script = Script::new("short", &format!("{LISTEN}exit 3\n"));
-        let mut server = Server::start(&script.options()).expect("it starts");
-        let limit = Instant::now() + Duration::from_secs(10);
-        while server.is_running() && Instant::now() < limit {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let stopped = server.stop().expect("it has stopped");
-        assert_eq!(stopped.status.code(), Some(3));
-    }
-
-    #[test]
-    fn a_server_gets_its_cores_before_it_runs() {
-        let own = sched_getaffinity(None).expect("our cores");
-        let cpu = (0..CpuSet::MAX_CPU).rfind(|&cpu| own.is_set(cpu)).expect("a core");
-        let text = format!("grep Cpus_allowed_list /proc/$$/status >&2\n{LISTEN}{SERVE}");
-        let script = Script::new("cores", &text);
-        let options = Options { cpus: vec![cpu], ..script.options() };
-        let server = Server::start(&options).expect("it starts");
-        assert_eq!(server.log()[0], format!("Cpus_allowed_list:\t{cpu}"));
-        let now = sched_getaffinity(None).expect("our cores");
-        assert!(now == own, "our own cores stay");
-        for missing in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU] {
-            let options = Options { cpus: vec![cpu, missing], ..script.options() };
-            let error = Server::start(&options).expect_err("no such core");
-            assert!(error.contains("may not run on all of the cores"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_missing_server_says_how_to_build_it() {
-        let program = Some(PathBuf::from("/nowhere/hubbub"));
-        let error = Server::start(&Options { program, ..Options::default() }).expect_err("none");
-        assert!(error.contains("/nowhere/hubbub"), "{error}");
-        assert!(error.contains("cargo build --release"), "{error}");
-    }
-
-    #[test]
-    fn the_log_is_kept_only_so_far() {
-        let mut log = Log::default();
-        for number in 0..1000 {
-            log.keep(format!("line {number}"));
-        }
-        assert_eq!(log.lines.len(), LOG_LINES_MAX);
-        assert_eq!(log.lines.back().map(String::as_str), Some("line 999"));
-    }
-
-    #[test]
-    fn only_counters_count() {
-        assert_eq!(counters("shard=3 died"), None);
-        assert_eq!(counters("a=1 b=2"), None);
-        let (shard, counters) = counters("INFO shard=3 said=5 name=x").expect("counters");
-        assert_eq!((shard, counters), (3, Counters::from([("said".to_owned(), 5)])));
-    }
-}
+mod tests;
