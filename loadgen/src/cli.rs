@@ -9,7 +9,7 @@ use loadgen::address::Target;
 use loadgen::cores;
 use loadgen::dialect::Dialect;
 use loadgen::run::{Options, Processes};
-use loadgen::scenario::{BUILT_IN, Placement, Scenario, Setting};
+use loadgen::scenario::{Arrivals, BUILT_IN, Placement, Scenario, Setting};
 use loadgen::series::Kind;
 use loadgen::spawn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -198,8 +198,21 @@ impl RunArgs {
             Some(scenario) => scenario,
             None => read(Path::new(&self.scenario))?,
         };
-        for (key, value) in self.settings()? {
-            scenario.set(&key, &value)?;
+        let settings = self.settings(&scenario)?;
+        let sets = |key: &str| settings.iter().any(|(set, _)| set == key);
+        if sets("name") && !sets("description") {
+            // What is described is another one.
+            scenario.description.clear();
+        }
+        for (key, value) in &settings {
+            scenario.set(key, value)?;
+        }
+        if scenario.arrivals == Arrivals::Window && sets("rate") {
+            return Err(
+                "with arrivals = \"window\" messages follow those that came back, and there \
+                        is no rate: set one of the two"
+                    .to_owned(),
+            );
         }
         if let Some(problem) = scenario.contradictions().first() {
             return Err(problem.to_string());
@@ -214,16 +227,23 @@ impl RunArgs {
         self.shards.unwrap_or(if scenario.placement == Placement::Any { 1 } else { 2 })
     }
 
-    fn settings(&self) -> Result<Vec<(String, Setting)>, String> {
+    /// What the flags set over `scenario`. A rate or a window makes arrivals of its kind.
+    fn settings(&self, scenario: &Scenario) -> Result<Vec<(String, Setting)>, String> {
         let count = |n: u32| Setting::Integer(i64::from(n));
-        let window = self.window.map(|_| Setting::Text("window".to_owned()));
+        let has_window = scenario.arrivals == Arrivals::Window;
+        let arrivals = match (self.window, self.rate) {
+            (Some(_), _) => Some("window"),
+            (None, Some(_)) if has_window => Some("poisson"),
+            (None, _) => None,
+        };
+        let arrivals = arrivals.map(|arrivals| Setting::Text(arrivals.to_owned()));
         let flags = [
             ("dialect", self.dialect.clone().map(Setting::Text)),
             ("tls", self.tls.then_some(Setting::Boolean(true))),
             ("connections", self.connections.map(count)),
             ("rooms", self.rooms.map(count)),
             ("rate", self.rate.map(Setting::Float)),
-            ("arrivals", window),
+            ("arrivals", arrivals),
             ("window", self.window.map(count)),
             ("measure_seconds", self.seconds.map(Setting::Float)),
             ("seed", self.seed.map(count)),

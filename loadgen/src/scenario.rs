@@ -230,6 +230,9 @@ pub const KEYS: &[&str] = &[
     "seed",
 ];
 
+/// Settings that may be any without another load.
+const SAME_LOAD: &[&str] = &["description", "seed"];
+
 /// The shortest text that has room for a header.
 pub const MESSAGE_BYTES_MIN: u32 = 64;
 
@@ -270,6 +273,22 @@ impl Scenario {
         self.churn_per_second > 0.0 || self.joins_per_second > 0.0 || self.herds > 0
     }
 
+    /// The settings that are others than in the built-in scenario of this name, if there is one: its
+    /// description does not tell of them.
+    ///
+    /// # Panics
+    /// Never: settings are plain values.
+    #[must_use]
+    pub fn changes(&self) -> Vec<String> {
+        let Some(built_in) = Self::built_in(&self.name) else { return vec![] };
+        let table = |of: &Self| toml::Table::try_from(of).expect("settings are plain values");
+        let before = table(&built_in);
+        let changed = table(self).into_iter().filter(|(key, value)| {
+            !SAME_LOAD.contains(&key.as_str()) && before.get(key) != Some(value)
+        });
+        changed.map(|(key, value)| format!("{key} = {value}")).collect()
+    }
+
     /// What does not go together.
     #[must_use]
     pub fn contradictions(&self) -> Vec<Problem> {
@@ -282,6 +301,10 @@ impl Scenario {
         wrong(
             self.rooms > self.connections,
             "there are more `rooms` than `connections`: lower one or raise the other",
+        );
+        wrong(
+            self.joins_per_second > 0.0 && self.rooms < 2,
+            "with `joins_per_second`, who goes to another room needs one: two `rooms` or more",
         );
         wrong(
             self.text == Text::Measured && self.message_bytes < MESSAGE_BYTES_MIN,

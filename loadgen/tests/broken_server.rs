@@ -25,6 +25,8 @@ enum Fault {
     Corrupt,
     /// Lets nobody into a room.
     Deaf,
+    /// None, but that who says nothing is not let into the lobby.
+    LateLobby,
 }
 
 /// A chat server as simple as can be.
@@ -54,11 +56,18 @@ impl Double {
 
     fn serve(double: &Mutex<Self>, client: usize, stream: TcpStream) {
         let mut out = stream.try_clone().expect("a second handle");
-        let _ = write!(out, "You are guest{client}\nYou joined main\n");
+        let _ = writeln!(out, "You are guest{client}");
+        let is_late = double.lock().expect("no panic in the double").fault == Fault::LateLobby;
+        if !is_late {
+            let _ = writeln!(out, "You joined main");
+        }
         let mut room = String::new();
-        for line in BufReader::new(&stream).lines() {
+        for (number, line) in BufReader::new(&stream).lines().enumerate() {
             let Ok(line) = line else { break };
             let mut double = double.lock().expect("no panic in the double");
+            if is_late && number == 0 {
+                let _ = writeln!(out, "You joined main");
+            }
             if double.fault == Fault::Deaf && line.starts_with("/join ") {
                 continue;
             }
@@ -173,6 +182,28 @@ fn every_way_to_break_a_promise_is_noticed() {
             assert!(!result.failures.is_empty(), "{fault:?} fails the run");
         }
     }
+}
+
+#[test]
+fn who_is_in_the_lobby_with_its_first_line_asks_for_its_room_at_once() {
+    let result = measure(Fault::LateLobby, Arrivals::Constant);
+    assert_eq!(wrongs(&result.messages), [0; 6], "{:?}", result.messages);
+    assert_eq!(result.connections.failed, 0, "{:?}", result.connect_error);
+    assert!(result.messages.delivered > WRONG_AT, "{:?}", result.messages);
+}
+
+#[test]
+fn clients_come_from_where_any_would() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let come = thread::spawn(move || {
+        let come = |_| listener.accept().expect("a connection").1.ip();
+        (0..3).map(come).collect::<Vec<_>>()
+    });
+    let scenario = Scenario { connections: 3, ..Scenario::default() };
+    // Nobody speaks to them.
+    let _ = run(&scenario, &Options::to(address), &AtomicBool::new(false), &mut |_| ());
+    assert_eq!(come.join().expect("three came"), [address.ip(); 3]);
 }
 
 #[test]

@@ -418,3 +418,25 @@ fn help_tells_exit_codes_and_signals() {
         assert!(help.out.contains(part), "no {part:?} in {}", help.out);
     }
 }
+
+#[test]
+fn a_report_is_of_the_run_that_was_made() {
+    let out = folder("made").join("report");
+    let small = ["fanout", "--spawn", "--connections", "4", "--seconds", "0.2", "--window", "1"];
+    let done = done(loadgen(&small).arg("--out").arg(&out));
+    for part in ["arrivals = \"window\"", "connections = 4", "measure_seconds = 0.2"] {
+        assert!(done.out.contains(part), "no {part:?} in {}", done.out);
+    }
+    let run = report(&out);
+    assert_eq!(run["setup"]["shards"], 1);
+    let file = out.join("scenario.toml");
+    let file = file.to_str().expect("text");
+    let words = ["--spawn", "--connections", "4", "--seconds", "0.2", "--rate", "50", "--set"];
+    let again = self::done(&mut loadgen(&[&[file], &words[..], &["name=mine"]].concat()));
+    assert!(again.out.contains("\nmine  \n"), "another one's description: {}", again.out);
+    assert!(again.out.contains("offered "), "it had no rate: {}", again.out);
+    let words = ["fanout", "--window", "1", "--set", "rate=5"];
+    self::done(&mut loadgen(&words)).is_refused(&["window", "rate"]);
+    let words = ["fanout", "--set", "joins_per_second=5"];
+    self::done(&mut loadgen(&words)).is_refused(&["joins_per_second", "rooms"]);
+}

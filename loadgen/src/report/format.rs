@@ -1,6 +1,7 @@
 //! Numbers and times as people read them: three digits, and the unit that suits them.
 
 use crate::result::RunResult;
+use crate::scenario::Scenario;
 
 /// Stands for a figure there is not, or that would mean nothing.
 pub(crate) const NONE: &str = "–";
@@ -119,6 +120,16 @@ fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
+/// What a scenario shows, and what of it was changed.
+pub(crate) fn about(scenario: &Scenario) -> String {
+    let changes = scenario.changes();
+    let description = &scenario.description;
+    if changes.is_empty() {
+        return description.clone();
+    }
+    format!("{description} Changed: {}.", changes.join(", ")).trim_start().to_owned()
+}
+
 /// How a run was cut short, if it was.
 pub(crate) fn interruption(result: &RunResult) -> Option<String> {
     let name = result.interrupted?;
@@ -135,6 +146,17 @@ pub(crate) fn interruption(result: &RunResult) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_changed_stands_beside_what_is_described() {
+        let mut scenario = Scenario::built_in("fanout").expect("it is built in");
+        assert_eq!(about(&scenario), scenario.description);
+        (scenario.connections, scenario.rate, scenario.seed) = (10, 20.5, 7);
+        let text = about(&scenario);
+        assert!(text.ends_with("costs. Changed: connections = 10, rate = 20.5."), "{text}");
+        scenario.name = "mine".to_owned();
+        assert_eq!(about(&scenario), scenario.description, "it is not known what it was");
+    }
 
     #[test]
     fn times_have_three_digits() {

@@ -106,7 +106,7 @@ fn header(result: &RunResult) -> String {
          </header>\n",
         format::moment(result.started_unix_seconds),
         escape(&result.scenario.name),
-        escape(&result.scenario.description),
+        escape(&format::about(&result.scenario)),
     )
 }
 

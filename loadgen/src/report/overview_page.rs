@@ -51,7 +51,7 @@ fn header(overview: &Overview<'_>) -> String {
          <p class=\"lead\">{}</p>\n</header>\n",
         format::moment(when),
         escape(&title(overview)),
-        escape(&overview.scenario.description),
+        escape(&format::about(overview.scenario)),
     )
 }
 

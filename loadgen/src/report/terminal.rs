@@ -14,7 +14,7 @@ use crate::words::Words;
 /// What `out` says.
 pub fn print(result: &RunResult, out: &mut impl io::Write) -> io::Result<()> {
     let figures = Figures::of(result);
-    writeln!(out, "\n{}  {}\n", result.scenario.name, result.scenario.description)?;
+    writeln!(out, "\n{}  {}\n", result.scenario.name, format::about(&result.scenario))?;
     percentiles(result, out)?;
     if result.messages.offered > 0 {
         rates(&figures, &result.messages, out)?;
