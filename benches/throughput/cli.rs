@@ -43,6 +43,11 @@ pub(crate) struct Cli {
           value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 
+    /// Messages of a room that the server under test keeps for newcomers, as it does by itself; the
+    /// references keep none
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) history_messages: u32,
+
     /// Write throughput.txt, throughput.json and throughput.svg into this folder, which must be new
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -44,6 +44,7 @@ pub(crate) fn report(
             "measure_seconds": pace.seconds,
             "settle_seconds": pace.settle,
             "rounds": cli.rounds(),
+            "history_messages": cli.history_messages,
         },
         "notes": NOTES,
         "summary": cases().flat_map(|case| summary(case, entries)).collect::<Vec<_>>(),

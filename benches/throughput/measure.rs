@@ -88,9 +88,9 @@ pub(crate) fn measure(
 
 fn start(cli: &Cli, case: &Case, subject: Subject, cores: &Cores) -> Result<Server, String> {
     let own = || std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"));
-    let (program, extra) = match subject {
-        Subject::Hubbub => (cli.server_path(), vec![]),
-        reference => (own()?, vec![reference::FLAG.to_owned(), reference.name().to_owned()]),
+    let (program, extra, history_messages) = match subject {
+        Subject::Hubbub => (cli.server_path(), vec![], Some(cli.history_messages)),
+        reference => (own()?, vec![reference::FLAG.to_owned(), reference.name().to_owned()], None),
     };
     let mut cpus = vec![cores.server];
     if case.shares_cores {
@@ -102,7 +102,7 @@ fn start(cli: &Cli, case: &Case, subject: Subject, cores: &Cores) -> Result<Serv
         cpus,
         extra,
         web: false,
-        history_messages: None,
+        history_messages,
     })
 }
 

@@ -13,7 +13,7 @@ use loadgen::run::command_line;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime;
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cases::{self, Block, Case};
 use crate::cli::{Cli, Subject};
@@ -35,7 +35,7 @@ struct Sitting<'a> {
     /// The table as it is printed.
     text: String,
     started: Instant,
-    interrupts: Interrupts,
+    interrupted: Arc<AtomicBool>,
 }
 
 /// Measures everything asked for. Fails if a run failed or the server under test lost or damaged a
@@ -59,7 +59,7 @@ pub(crate) fn hold(cli: &Cli) -> Result<ExitCode, String> {
         entries: vec![],
         text: String::new(),
         started: Instant::now(),
-        interrupts: Interrupts::listen(),
+        interrupted: listen(),
     };
     sitting.introduce();
     let mut heading = "";
@@ -71,7 +71,7 @@ pub(crate) fn hold(cli: &Cli) -> Result<ExitCode, String> {
         sitting.measure_block(&block);
         sitting.tell(&block);
         sitting.write()?;
-        if sitting.interrupts.enough.load(Ordering::Relaxed) {
+        if sitting.interrupted.load(Ordering::Relaxed) {
             return Err("interrupted".to_owned());
         }
     }
@@ -91,7 +91,11 @@ impl Sitting<'_> {
         let (rounds, minutes) = (self.cli.rounds(), self.seconds() / 60.0);
         let rounds = if rounds == 1 { "one round".to_owned() } else { format!("{rounds} rounds") };
         eprintln!("{} runs, about {:.0} min", self.runs(), minutes.round().max(1.0));
-        self.say(&format!("server on core {server}, generator on core {generator}; {rounds}"));
+        let history = self.cli.history_messages;
+        self.say(&format!(
+            "server on core {server}, generator on core {generator}; {rounds}; hubbub keeps \
+             {history} messages of a room"
+        ));
         self.say(table::LEGEND);
         self.say("");
         self.say(&table::head());
@@ -115,7 +119,7 @@ impl Sitting<'_> {
         for round in 1..=self.cli.rounds() {
             for case in &block.cases {
                 for &subject in &block.subjects {
-                    if self.interrupts.enough.load(Ordering::Relaxed) {
+                    if self.interrupted.load(Ordering::Relaxed) {
                         return;
                     }
                     self.measure(case, subject, round);
@@ -130,7 +134,7 @@ impl Sitting<'_> {
             .part_of
             .as_ref()
             .and_then(|(other, _)| Summary::of(&self.entries, other, subject)?.median(rate));
-        let flag = &self.interrupts.phase;
+        let flag = &self.interrupted;
         let run = measure(self.cli, case, subject, &self.cores, saturated, flag);
         let words = match &run {
             Ok(run) => table::progress(case, run),
@@ -187,28 +191,30 @@ fn save(folder: &Path, name: &str, text: &str) -> Result<(), String> {
     fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
 }
 
-/// Ctrl-C, for whoever has to end: servers are no children of the terminal and would stay.
-struct Interrupts {
-    /// For the present run, which takes it back.
-    phase: Arc<AtomicBool>,
-    /// For the sitting.
-    enough: Arc<AtomicBool>,
-}
-
-impl Interrupts {
-    fn listen() -> Self {
-        let (phase, enough) = (Arc::default(), Arc::default());
-        let flags: [Arc<AtomicBool>; 2] = [Arc::clone(&phase), Arc::clone(&enough)];
-        thread::spawn(move || {
-            let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
+/// A flag that SIGINT, SIGTERM and SIGHUP set: servers are in groups of their own and would stay.
+fn listen() -> Arc<AtomicBool> {
+    let interrupted: Arc<AtomicBool> = Arc::default();
+    let set = Arc::clone(&interrupted);
+    thread::spawn(move || {
+        let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+            let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
                 return;
             };
-            while runtime.block_on(ctrl_c()).is_ok() {
-                flags.iter().for_each(|flag| flag.store(true, Ordering::Relaxed));
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                set.store(true, Ordering::Relaxed);
             }
         });
-        Self { phase, enough }
-    }
+    });
+    interrupted
 }
 
 /// Chooses a core for servers and one for us, and goes to ours: looking around must not take the

@@ -16,12 +16,22 @@ pub(crate) fn dated_folder() -> Result<String, String> {
     Ok(format!("results/{}-{}", said("date", &["-u", "+%F"])?, commit()?))
 }
 
-/// Fails if the folder is there: nobody's results are written over.
-pub(crate) fn must_be_new(folder: &Path) -> Result<(), String> {
-    if folder.exists() {
+/// Whether there is anything in the folder.
+pub(crate) fn has_files(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
+}
+
+/// Makes a folder for results and tries whether it can be written to, before hours are spent on
+/// them. Fails if there is anything in it: results are never written over.
+pub(crate) fn prepare(folder: &Path) -> Result<(), String> {
+    if has_files(folder) || folder.is_file() {
         return Err(format!("{} is there already: say where else with --out", folder.display()));
     }
-    Ok(())
+    let cannot = |error| format!("--out {}: {error}", folder.display());
+    let probe = folder.join("probe");
+    fs::create_dir_all(folder).map_err(cannot)?;
+    fs::write(&probe, "probe").map_err(cannot)?;
+    fs::remove_file(&probe).map_err(cannot)
 }
 
 /// Writes files, by their names, into a folder that is made if there is none.
@@ -48,11 +58,14 @@ mod tests {
     #[test]
     fn what_was_written_is_not_written_over() {
         let folder = std::env::temp_dir().join(format!("xtask-reports-{}", std::process::id()));
-        assert_eq!(must_be_new(&folder), Ok(()));
+        assert_eq!(prepare(&folder), Ok(()));
+        assert_eq!(prepare(&folder), Ok(()), "an empty one is as good as none");
         write(&folder, &[("page", "text".to_owned())]).expect("a folder in the temporary one");
         assert_eq!(read(&folder.join("page")), Ok("text".to_owned()));
-        let refused = must_be_new(&folder).expect_err("it was written over");
-        assert!(refused.contains("--out"), "{refused}");
+        for taken in [folder.clone(), folder.join("page"), folder.join("page/below")] {
+            let refused = prepare(&taken).expect_err("it was written over");
+            assert!(refused.contains("--out"), "{refused}");
+        }
         fs::remove_dir_all(&folder).expect("it is ours");
         let missing = read(&folder.join("page")).expect_err("it was read");
         assert!(missing.contains("page"), "{missing}");

@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         None => format!("{}-nightly", reports::dated_folder()?),
     };
     let folder = root().join(&out);
-    reports::must_be_new(&folder)?;
+    reports::prepare(&folder)?;
     let mut rows = vec![row("advisories", advisories::check)];
     if !options.fuzz.is_zero() {
         fuzz::build()?;

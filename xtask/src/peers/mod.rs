@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use figures::Run;
 pub(crate) use options::Options;
 use server::{Peer, Places};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use workload::Workload;
 
 use crate::packages::{self, Needed};
@@ -48,7 +49,7 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
     packages::install_missing(&needed)?;
     let places = prepare(&mut peers)?;
     let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))
             .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     }
@@ -102,7 +103,7 @@ fn out_folder(options: &Options) -> Result<PathBuf, String> {
         Some(out) => out.clone(),
         None => root().join(format!("{}-peers", reports::dated_folder()?)),
     };
-    reports::must_be_new(&out)?;
+    reports::prepare(&out)?;
     Ok(out)
 }
 

@@ -205,6 +205,8 @@ const NOTES: &[&str] = &[
     "ten is nine deliveries there, and has come back when the next one in the room has it. Idle",
     "clients come all at once, and whoever finds the queue at a server's door full tries again",
     "after a second, then three; to ngircd, whose queue holds ten, they come at a measured pace.",
+    "Hubbub keeps a room's last 50 messages, as it does by default; hubbub-no-history keeps none,",
+    "as none of the others do.",
 ];
 
 fn middle(spread: Spread) -> String {

@@ -1,5 +1,7 @@
 //! The servers, and how each is started.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -50,6 +52,11 @@ pub(crate) const PEERS: &[Peer] = &[
             "127.0.0.1",
             "--port",
             "@PORT@",
+            // A room's last messages are kept for browsers, as they are by default.
+            "--http",
+            "127.0.0.1:0",
+            "--history-messages",
+            "50",
             "--shards",
             "1",
             "--no-pin",
@@ -69,6 +76,27 @@ pub(crate) const PEERS: &[Peer] = &[
             "0",
             "--http",
             "127.0.0.1:@PORT@",
+            "--history-messages",
+            "50",
+            "--shards",
+            "1",
+            "--no-pin",
+        ],
+        connects_per_second: 0,
+        version: &["@RELEASE@/hubbub", "--version"],
+    },
+    Peer {
+        name: "hubbub-no-history",
+        dialect: "hubbub",
+        config: None,
+        command: &[
+            "@RELEASE@/hubbub",
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            "@PORT@",
+            "--http",
+            "off",
             "--shards",
             "1",
             "--no-pin",
@@ -234,7 +262,11 @@ impl Server {
         command
             .arg(CORE)
             .args(peer.command.iter().map(|it| sitting.places.fill(it, &port, &config)));
-        command.current_dir(root()).env("HUBBUB_LOG_LEVEL", "info").env("HUBBUB_HTTP", "off");
+        // What reports say of a server's settings is all that it has.
+        for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
+            command.env_remove(name);
+        }
+        command.current_dir(root()).env("HUBBUB_LOG_LEVEL", "info");
         command.stdin(Stdio::null()).stdout(file.try_clone().map_err(cannot)?).stderr(file);
         // Ctrl-C is for us, who end it then.
         let child = command.process_group(0).spawn().map_err(cannot)?;
@@ -278,6 +310,11 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Whether an environment variable sets something of Hubbub's.
+fn is_setting(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"HUBBUB_")
 }
 
 impl Drop for Server {

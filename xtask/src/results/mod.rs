@@ -31,16 +31,21 @@ const PARTS: [Part; 3] = [
         command: "bench --locked --bench throughput -- --out",
         minutes: 13,
     },
-    Part { folder: "peers", command: "xtask bench-peers --out", minutes: 14 },
+    Part { folder: "peers", command: "xtask bench-peers --out", minutes: 16 },
     Part { folder: "scaling", command: "xtask scaling --out", minutes: 1 },
 ];
+
+/// Where reports of parts say which commit they are of.
+const COMMITS: [(&str, &str); 2] =
+    [("throughput/throughput.json", "/environment/commit"), ("peers/peers.json", "/about/commit")];
 
 /// Measures what is not in `out` yet, and writes what all of it comes to.
 pub(crate) fn run(out: Option<&str>) -> Result<(), String> {
     let out = PathBuf::from(out.map_or_else(reports::dated_folder, |out| Ok(out.to_owned()))?);
     let folder = root().join(&out);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let missing = PARTS.iter().filter(|part| !folder.join(part.folder).exists());
+    kept_are_of(&folder, &reports::commit()?)?;
+    let missing = PARTS.iter().filter(|part| !reports::has_files(&folder.join(part.folder)));
     let minutes: u32 = missing.clone().map(|part| part.minutes).sum();
     println!("about {minutes} minutes; leave the machine alone while it measures\n");
     let began = Instant::now();
@@ -68,7 +73,48 @@ pub(crate) fn run(out: Option<&str>) -> Result<(), String> {
     Ok(())
 }
 
+/// Fails if a part that is there is of another commit than the one that is measured now: the page
+/// would tell of both as of one.
+fn kept_are_of(folder: &Path, commit: &str) -> Result<(), String> {
+    for (file, at) in COMMITS {
+        let path = folder.join(file);
+        if !path.exists() {
+            continue;
+        }
+        let report = json(&path)?;
+        let kept = report.pointer(at).and_then(Value::as_str).unwrap_or("an unknown commit");
+        if !kept.starts_with(commit) {
+            return Err(format!(
+                "{} is of {kept}, and {commit} is checked out: say where else with --out",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn json(path: &Path) -> Result<Value, String> {
     serde_json::from_str(&reports::read(path)?)
         .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_another_commit_are_not_told_of_as_of_this_one() {
+        let folder = std::env::temp_dir().join(format!("xtask-results-{}", std::process::id()));
+        assert_eq!(kept_are_of(&folder, "abc1234"), Ok(()), "nothing is there");
+        let peers =
+            |text: &str| reports::write(&folder.join("peers"), &[("peers.json", text.to_owned())]);
+        peers(r#"{"about": {"commit": "abc1234567"}}"#).expect("written");
+        assert_eq!(kept_are_of(&folder, "abc1234"), Ok(()));
+        for other in [r#"{"about": {"commit": "def5678"}}"#, "{}"] {
+            peers(other).expect("written");
+            let refused = kept_are_of(&folder, "abc1234").expect_err("another one");
+            assert!(refused.contains("peers.json") && refused.contains("--out"), "{refused}");
+        }
+        fs::remove_dir_all(&folder).expect("it is ours");
+    }
 }

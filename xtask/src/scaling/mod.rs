@@ -23,7 +23,7 @@ const MEMBERS: [u32; 4] = [2, 10, 100, 1000];
 /// Counts, fits the model, and writes both into `out`, which must be new.
 pub(crate) fn run(out: &str) -> Result<(), String> {
     let folder = root().join(out);
-    reports::must_be_new(&folder)?;
+    reports::prepare(&folder)?;
     let cells = count()?;
     let model = Model::fit(&cells).ok_or("these counts determine no model")?;
     let page = page(&cells, &model);
