@@ -14,6 +14,7 @@ mod python;
 mod reports;
 mod results;
 mod scaling;
+mod signals;
 mod steps;
 mod suite;
 mod tools;

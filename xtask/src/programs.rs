@@ -1,15 +1,19 @@
 //! Running other programs.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::signals::attend;
+
 /// Runs a command on our own terminal and makes a failure a sentence.
 pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
-    match command.status() {
+    match attend(command) {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(status.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error.to_string()),
         Err(error) => Err(format!("{} did not start: {error}", command.get_program().display())),
     }
 }

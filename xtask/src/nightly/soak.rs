@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::programs::{answer, built, cargo, root, target_folder};
 use crate::reports;
+use crate::signals::attend;
 
 /// The generator, and the server beside it.
 const BUILD: &str = "build --locked --release --message-format=json-render-diagnostics";
@@ -45,7 +46,7 @@ pub(super) fn run(duration: Duration) -> Result<Soaked, String> {
     let mut command = Command::new(loadgen);
     command.args(["soak", "--spawn", "--shards", "2", "--seconds"]);
     command.arg(duration.as_secs_f64().to_string()).arg("--out").arg(&out);
-    let status = command.current_dir(root()).status();
+    let status = attend(command.current_dir(root()));
     let status = status.map_err(|error| format!("the load generator did not start: {error}"))?;
     if !status.code().is_some_and(|code| WITH_REPORT.contains(&code)) {
         return Err(format!("the load generator: {status}"));
