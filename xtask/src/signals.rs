@@ -75,15 +75,25 @@ fn attend_with(
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
     fn a_signal_is_passed_on_to_all_of_a_group() {
-        let last = AtomicUsize::new(usize::try_from(SIGTERM).expect("a number"));
+        let last = AtomicUsize::new(0);
+        let (mut ready, writer) = io::pipe().expect("a pipe");
         let mut command = Command::new("sh");
         // The shell waits for its own child, which the signal has to reach.
-        command.args(["-c", "trap : TERM; sleep 100 && exit 7; exit 8"]);
-        let status = attend_with(&mut command, &last, false).expect("it starts");
+        let script = "trap : TERM; sh -c 'echo; exec sleep 100' && exit 7; exit 8";
+        command.args(["-c", script]).stdout(writer);
+        let status = thread::scope(|scope| {
+            scope.spawn(|| {
+                ready.read_exact(&mut [0]).expect("the shell is ready");
+                last.store(usize::try_from(SIGTERM).expect("a number"), Ordering::Relaxed);
+            });
+            attend_with(&mut command, &last, false).expect("it starts")
+        });
         assert_eq!(status.code(), Some(8), "{status}");
     }
 }
