@@ -31,8 +31,8 @@ fn usual_port(dialect: Dialect) -> u16 {
     }
 }
 
-/// A load generator for chat servers that speak Hubbub's line protocol, plain or over WebSocket, and
-/// for others to compare them with.
+/// A load generator for chat servers that speak Hubbub's line protocol, plain or over WebSocket,
+/// and for others to compare them with.
 ///
 /// `loadgen fanout --spawn` is the quickest way to a first figure. Latency counts from when a
 /// message should have been sent, whatever the server did at that time.

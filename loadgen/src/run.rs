@@ -119,8 +119,8 @@ struct Ended {
     outcome: Outcome,
 }
 
-/// Runs `scenario`. Once `interrupted` is set, nothing more is sent, and everything that was is still
-/// accounted for.
+/// Runs `scenario`. Once `interrupted` is set, nothing more is sent, and everything that was is
+/// still accounted for.
 ///
 /// # Errors
 /// A sentence for the user when there is no server, or the operating system has no resources.

@@ -273,8 +273,8 @@ impl Scenario {
         self.churn_per_second > 0.0 || self.joins_per_second > 0.0 || self.herds > 0
     }
 
-    /// The settings that are others than in the built-in scenario of this name, if there is one: its
-    /// description does not tell of them.
+    /// The settings that are others than in the built-in scenario of this name, if there is one:
+    /// its description does not tell of them.
     ///
     /// # Panics
     /// Never: settings are plain values.

@@ -15,7 +15,8 @@ const REJECTIONS: &[(&str, &str)] = &[
     (
         "There are too many connections from your address",
         "that is its limit for one address: start it with the generator's network in --exempt \
-         (127.0.0.0/8 is there by default), raise --address-connections-max, or lower --connections",
+         (127.0.0.0/8 is there by default), raise --address-connections-max, or lower \
+         --connections",
     ),
     (
         "Your address has connected too often",
@@ -55,8 +56,8 @@ const OTHERS: &[(Dialect, &str, &str)] = &[
     (
         Dialect::Resp,
         "DENIED",
-        "to a Redis in protected mode only 127.0.0.1 is local, and many clients need more addresses \
-         to come from: `redis-cli config set protected-mode no`, or fewer --connections",
+        "to a Redis in protected mode only 127.0.0.1 is local, and many clients need more \
+         addresses to come from: `redis-cli config set protected-mode no`, or fewer --connections",
     ),
     (Dialect::Resp, "ERR max number of clients", "raise its maxclients, or lower --connections"),
 ];
@@ -102,7 +103,7 @@ impl Words {
     }
 }
 
-/// Whether two texts differ in hexadecimal digits at most: names of rooms and numbers of seconds do.
+/// Whether two texts differ in hexadecimal digits at most, as names of rooms and numbers do.
 fn is_of_kind(a: &str, b: &str) -> bool {
     let rest = |text: &str| text.split(|c: char| c.is_ascii_hexdigit()).collect::<String>();
     rest(a) == rest(b)

@@ -64,8 +64,8 @@ pub enum Heard<'a> {
 }
 
 impl Dialect {
-    /// What a client that wants to be called `name` says first to a server at `host`; nothing where
-    /// names are given.
+    /// What a client that wants to be called `name` says first to a server at `host`; nothing
+    /// where names are given.
     #[must_use]
     pub fn hello(self, name: &str, host: &str) -> String {
         match self {
@@ -242,7 +242,7 @@ impl Dialect {
     }
 }
 
-/// How a client asks the server at `host` for a WebSocket, with `more` that this server wants to know.
+/// How a client asks the server at `host` for a WebSocket, with `more` that it wants to know.
 fn upgrade(host: &str, path: &str, more: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\

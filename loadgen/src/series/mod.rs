@@ -49,8 +49,9 @@ struct Conclusion {
 }
 
 impl<'a> Series<'a> {
-    /// Runs of `scenario` that `once` makes in `environment`, none yet. There will be no further one
-    /// when `enough` is set. Reports go to folders below `folder`, and a line for each run to `out`.
+    /// Runs of `scenario` that `once` makes in `environment`, none yet. There will be no further
+    /// one when `enough` is set. Reports go to folders below `folder`, and a line for each run to
+    /// `out`.
     pub fn new(
         scenario: &'a Scenario,
         once: Once<'a>,
