@@ -1,19 +1,12 @@
 /** What goes on: who we are, which rooms we are in, and what the server's words change in that. */
 
-import { Room } from './room.js';
-import { keep, ROOMS_KEPT_MAX } from './store.js';
+import { NameClaim } from './claim.js';
+import { Outbox } from './outbox.js';
+import { ERROR_SUBJECTS } from './protocol.js';
+import { Resume } from './resume.js';
+import { Rooms } from './rooms.js';
+import { keep, keepTab, roomsToKeep } from './store.js';
 import { key, people, plural, same } from './text.js';
-
-/** Errors that mean that a room will not be entered. */
-const SHUT = ['room-invalid', 'room-refused', 'too-many-rooms'];
-/** Errors about a name. */
-const NAMELESS = ['name-taken', 'name-invalid'];
-/** How often we ask to have our name back. */
-const CLAIMS_MAX = 2;
-/** How long to wait in between, in milliseconds. */
-const CLAIM_MS = 2_000;
-/** How many of our own messages are remembered until they are heard. */
-const UNHEARD_MAX = 20;
 
 /**
  * The chat. `send` and `ask` give the server an object; `told` is called with whatever changes:
@@ -21,22 +14,25 @@ const UNHEARD_MAX = 20;
  * - `problem(text, code)`: something was refused
  * - `heard(room, entry)`: somebody said something; answers whether somebody looks at it
  * - `moved()`: we are in another room, or in one less
+ * - `returned(room, texts)`: what was written for a room that is not entered
  */
 export class Chat {
   me = '';
   messageChars = 400;
-  /** Rooms by key, in the order in which they were entered. */
-  rooms = new Map();
   /** The room that is shown, if any. */
   active = null;
   /** The server's list of rooms: `rooms`, and how many more there are. */
   directory = { rooms: [], more: 0 };
-  /** The name we want to have whenever we connect. */
-  #wanted;
-  /** How often the page itself may still ask for that name on this connection. */
-  #claims = 0;
-  /** What we said and have not heard yet, oldest first. */
-  #unheard = [];
+  /** Whether there is a session. */
+  connected = false;
+  /** What was written and has not been heard yet. */
+  outbox;
+  #rooms;
+  #claim;
+  #resume;
+  #lobby = '';
+  /** The name that the server has given the new session. */
+  #guest = '';
   /** Lists that were asked for by somebody who wants to read them. */
   #toTell = new Set();
   #kept;
@@ -44,12 +40,31 @@ export class Chat {
   #ask;
   #told;
 
+  /** `kept` is what `store.js` has loaded, for this browser and for this tab. */
   constructor({ send, ask, told, kept }) {
     this.#send = send;
     this.#ask = ask;
     this.#told = told;
     this.#kept = kept;
-    this.#wanted = kept.name;
+    this.#claim = new NameClaim((name) => send({ type: 'name', name }), kept.name);
+    this.#resume = new Resume(ask, kept.tokens);
+    this.#rooms = new Rooms(send);
+    this.outbox = new Outbox((unsent) => keepTab({ unsent }), kept.unsent);
+  }
+
+  /** Rooms by key, in the order in which they were opened. */
+  get rooms() {
+    return this.#rooms.all;
+  }
+
+  /** The name that is being asked for, or null. */
+  get claimed() {
+    return this.#claim.active ? this.#claim.wanted : null;
+  }
+
+  /** The tokens with which the session can be taken up. */
+  get tokens() {
+    return this.#resume.tokens;
   }
 
   /** Takes one object of the server's. Unknown ones are from a newer server, and left alone. */
@@ -61,44 +76,63 @@ export class Chat {
 
   /** The connection is gone. */
   lose() {
-    for (const room of this.rooms.values()) room.joined = false;
-    for (const { room, text } of this.#unheard) {
-      room.note(`Nobody knows whether this was still said: ${text}`);
-    }
-    this.#unheard = [];
+    this.connected = false;
+    this.outbox.lose(this.me);
+    this.#rooms.lose();
+    this.#claim.stop();
     this.#toTell.clear();
     this.#told.changed();
   }
 
-  /** Asks to enter a room, or shows it if we are in. */
+  /** Takes the session of these tokens up when it connects next. */
+  takeUp(tokens) {
+    this.#resume.tokens = tokens;
+  }
+
+  /** Shows a room, which it asks to enter if need be; gives whether that could be. */
   join(name) {
     const room = this.rooms.get(key(name));
-    if (room) {
-      this.show(room);
-    } else if (this.#send({ type: 'join', room: name })) {
-      this.show(this.#open(name));
-    } else {
-      this.#told.problem('There is no connection; try again when it is back.');
-    }
+    if (!room && !this.connected) return false;
+    this.show(room ?? this.#rooms.enter(this.#rooms.open(name)));
+    return true;
   }
 
   /** Asks to leave a room. */
   leave(room) {
-    if (!this.#send({ type: 'leave', room: room.name })) this.#forget(room);
+    const texts = this.outbox.withdraw(room.name);
+    if (texts.length > 0) this.#told.returned(room.name, texts);
+    if (!this.#rooms.leave(room)) this.#forget(room);
     this.#told.changed();
   }
 
-  /** Says something in the room that is shown, and gives whether it was sent. */
-  say(text) {
-    const room = this.active;
-    const sent = room !== null && this.#send({ type: 'say', room: room.name, text });
-    if (sent) this.#unheard = [...this.#unheard, { room, text }].slice(-UNHEARD_MAX);
-    return sent;
+  /** Says texts in the room that is shown, in order, as soon as that can be; gives whether. */
+  say(texts) {
+    if (!this.active || !this.outbox.add(this.active.name, texts)) return false;
+    this.#pump();
+    return true;
+  }
+
+  /** Sends a message once more that was perhaps not sent. */
+  retry(item) {
+    this.outbox.retry(item);
+    this.#pump();
+  }
+
+  /** Forgets a message that was perhaps not sent. */
+  discard(item) {
+    this.outbox.discard(item);
+    this.#told.changed();
+  }
+
+  #pump() {
+    const isOpen = (name) => this.rooms.get(key(name))?.ready ?? false;
+    this.outbox.pump(isOpen, this.#send);
+    this.#told.changed();
   }
 
   /** Asks for another name. */
   rename(name) {
-    this.#claims = 0;
+    this.#claim.stop();
     return this.#send({ type: 'name', name });
   }
 
@@ -111,14 +145,17 @@ export class Chat {
 
   /** Ends the session. */
   quit() {
-    return this.#send({ type: 'quit' });
+    const sent = this.#send({ type: 'quit' });
+    if (sent) this.#resume.tokens = [];
+    return sent;
   }
 
   /** Shows a room. */
   show(room) {
     // The mark of unread messages has served when one looks elsewhere.
-    if (this.active && this.active !== room) this.active.mark = 0;
+    if (this.active && this.active !== room) this.active.markUnread();
     this.active = room;
+    this.#rooms.use(room);
     this.askPeople();
     this.#remember();
     this.#told.changed();
@@ -136,60 +173,77 @@ export class Chat {
     if (room?.joined && room.stale) this.#ask({ type: 'users', room: room.name });
   }
 
-  #open(name) {
-    const room = new Room(name);
-    this.rooms.set(key(name), room);
-    return room;
-  }
-
   #forget(room) {
-    this.rooms.delete(key(room.name));
+    this.#rooms.forget(room);
     if (this.active === room) {
       this.active = null;
-      const next = [...this.rooms.values()].at(-1);
+      const next = this.#rooms.lastUsed();
       if (next) this.show(next);
     }
     this.#remember();
   }
 
   #remember() {
-    const rooms = [...this.rooms.values()].map(({ name }) => name).slice(0, ROOMS_KEPT_MAX);
-    keep({ rooms, active: this.active?.name ?? null });
+    // A room that has not been entered yet may be refused.
+    const rooms = roomsToKeep([...this.rooms.values()].filter(({ known }) => known));
+    const active = this.active?.known ? this.active.name : rooms.at(-1) ?? null;
+    keep({ rooms, active });
   }
 
   /** A session begins: we want to be who we were, where we were. */
-  begin({ name, lobby, message_chars: chars }) {
-    const first = this.me === '';
-    Object.assign(this, { me: name, messageChars: chars });
-    this.#wanted ??= name;
-    this.#claims = same(this.#wanted, name) ? 0 : CLAIMS_MAX;
-    this.#claim();
-    if (first) {
-      const names = this.#kept.rooms.length > 0 ? this.#kept.rooms : [lobby];
-      names.forEach((room) => this.#open(room));
-      const active = this.rooms.get(key(this.#kept.active ?? ''));
-      this.active = active ?? [...this.rooms.values()][0];
-    }
-    for (const room of this.rooms.values()) {
-      this.#send({ type: 'join', room: room.name, ...room.place });
-    }
+  begin({ name, lobby, message_chars: chars, resume }) {
+    Object.assign(this, { messageChars: chars, connected: true });
+    this.#guest = name;
+    this.#lobby = lobby;
+    this.#openKept();
+    if (!this.#resume.begin(resume, this.#rooms.places())) this.beginAnew();
+  }
+
+  /** On the first connection: opens the rooms of last time. */
+  #openKept() {
+    const { rooms, active } = this.#kept;
+    this.#kept = { rooms: [], active: null };
+    rooms.forEach((name) => { this.#rooms.open(name).known = true; });
+    this.active ??= this.rooms.get(key(active ?? '')) ?? this.#rooms.lastUsed();
+  }
+
+  /** There is no session to take up. */
+  beginAnew() {
+    this.me = this.#guest;
+    this.#claim.begin(this.me);
+    if (this.rooms.size === 0) this.active = this.#rooms.open(this.#lobby);
+    this.#rooms.enterAll(this.active);
+  }
+
+  /** The old session is ours again, with these rooms. */
+  resumed({ name, rooms }) {
+    this.me = name;
+    this.#resume.done(true);
+    this.#claim.begin(name);
+    if (this.rooms.size === 0 && rooms.length === 0) this.active = this.#rooms.open(this.#lobby);
+    // Those of the session follow by themselves.
+    this.#rooms.enterAll(this.active, new Set(rooms.map(key)));
+  }
+
+  /** The session of the token is gone. */
+  notResumed() {
+    if (!this.#resume.next(this.#rooms.places())) this.beginAnew();
   }
 
   /** We have another name. */
   become(name) {
-    this.me = this.#wanted = name;
-    if (this.#claims === 0) keep({ name });
-    this.#claims = 0;
-  }
-
-  #claim() {
-    if (this.#claims > 0) this.#send({ type: 'name', name: this.#wanted });
+    // The name of a session that is taken up was perhaps not chosen.
+    if (this.#resume.isPending || name === this.me) return;
+    this.me = name;
+    this.#claim.become(name);
+    keep({ name });
   }
 
   /** We are in a room. */
   enter(it) {
-    const room = this.rooms.get(key(it.room)) ?? this.#open(it.room);
-    room.enter(it);
+    const room = this.#rooms.entered(it);
+    if (!room) return;
+    if (!this.active) this.show(room);
     this.#told.moved();
     this.#remember();
   }
@@ -213,8 +267,10 @@ export class Chat {
   /** Somebody said something. */
   hear(room, it) {
     const entry = room.say(it, this.me);
-    if (entry.own) this.#unheard = withoutFirst(this.#unheard, room);
     this.#count(room, entry);
+    if (!entry.own) return;
+    this.outbox.echoed(room.name);
+    this.#pump();
   }
 
   #count(room, entry) {
@@ -223,7 +279,10 @@ export class Chat {
 
   /** What was said before, or while we were away. */
   recall(room, it) {
-    for (const entry of room.remember(it, this.me)) this.#count(room, entry);
+    const { missed, since } = room.remember(it, this.me);
+    for (const entry of missed) this.#count(room, entry);
+    this.outbox.settle(room.name, since, this.#resume.succeeded && !it.gap);
+    this.#pump();
   }
 
   /** The list of rooms. */
@@ -242,30 +301,46 @@ export class Chat {
   }
 
   /** Something was refused. */
-  refuse({ code, text, room: name }) {
-    const room = name === undefined ? null : this.rooms.get(key(name));
-    if (room) this.#unheard = withoutFirst(this.#unheard, room);
-    if (room && !room.joined && SHUT.includes(code)) this.#forget(room);
-    if (this.#claims === 0 || !NAMELESS.includes(code)) {
-      this.#told.problem(text, code);
-      return;
-    }
-    // It may be our own connection of a moment ago that still has the name.
-    this.#claims -= 1;
-    if (this.#claims > 0) setTimeout(() => this.#claim(), CLAIM_MS);
-    else this.#told.problem(`${text}, so you are ${this.me} for now.`, code);
+  refuse(it) {
+    const subject = Object.hasOwn(ERROR_SUBJECTS, it.code) ? ERROR_SUBJECTS[it.code] : 'other';
+    if (subject === 'resume') this.notResumed();
+    else if (subject === 'name' && this.#claim.active) this.#nameRefused(it);
+    else if (subject === 'room' || subject === 'later') this.#roomRefused(it, subject === 'later');
+    else if (subject === 'joined') this.#rooms.refused(it.room);
+    else this.#told.problem(it.text, it.code);
+    if (subject === 'text') this.outbox.rejected();
   }
-}
 
-/** A list of messages without the oldest of a room. */
-function withoutFirst(unheard, room) {
-  const first = unheard.findIndex((it) => it.room === room);
-  return unheard.filter((_, index) => index !== first);
+  #nameRefused({ code, text }) {
+    if (code !== 'name-taken') {
+      this.#claim.drop();
+      this.#told.problem(`${text}, so you are ${this.me}.`, code);
+    } else if (this.#claim.taken()) {
+      this.#told.problem(`${text}, so you are ${this.me} for now. It is asked for again until it ` +
+        'is free, or you take another name.', code);
+    }
+  }
+
+  #roomRefused({ code, text, room: name }, isForNow) {
+    const room = this.#rooms.refused(name);
+    if (!room) {
+      this.#told.problem(text, code);
+    } else if (isForNow && room.known) {
+      // We were there before: it is asked for again, and what is written for it waits.
+      if (this.#rooms.enterLater()) this.#told.problem(`${text}. It is tried again.`, code);
+    } else {
+      const texts = this.outbox.withdraw(room.name);
+      this.#forget(room);
+      if (texts.length > 0) this.#told.returned(room.name, texts);
+      this.#told.problem(text, code);
+    }
+  }
 }
 
 /** What each type of the protocol does. */
 const HANDLERS = {
   welcome: (chat, it) => chat.begin(it),
+  resumed: (chat, it) => chat.resumed(it),
   named: (chat, it) => chat.become(it.name),
   entered: (chat, it) => chat.enter(it),
   left: (chat, it) => chat.exit(it.room),
@@ -280,11 +355,9 @@ const HANDLERS = {
   users: (chat, it) => chat.within(it, (room) => chat.meet(room, it)),
   rooms: (chat, it) => chat.survey(it),
   gap: (chat, it) => chat.within(it, (room) => {
-    room.note(`You read too slowly here, and missed ${it.missed} lines.`);
+    room.note(`You read too slowly here, and missed ${plural(it.missed, 'event')}.`);
     room.stale = true;
   }),
   error: (chat, it) => chat.refuse(it),
-  bye: (chat, it) => {
-    if (it.reason !== 'quit') chat.active?.note(it.text);
-  },
+  bye: (chat, it) => chat.active?.note(it.text),
 };

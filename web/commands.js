@@ -1,5 +1,7 @@
 /** What is typed: either something to say, or a command. */
 
+import { linesOf, roomName } from './text.js';
+
 /** All commands: how they are written, and what they do. */
 export const COMMANDS = [
   { name: 'help', what: 'shows this' },
@@ -16,20 +18,40 @@ export function usage({ name, argument }) {
   return argument ? `/${name} ${argument}` : `/${name}`;
 }
 
-/** `{ say }`, `{ command, argument }` or `{ problem }` of a line. */
-export function parse(line) {
-  if (!line.startsWith('/')) return { say: line };
-  if (line.startsWith('//')) return { say: line.slice(1) };
-  const [word, ...rest] = line.slice(1).split(/\s+/);
-  const argument = rest.join(' ');
-  const command = COMMANDS.find((it) => it.name === word.toLowerCase());
+/**
+ * `{ say, hint }`, `{ command, argument }` or `{ problem }` of what was typed. `say` are the lines
+ * to say, each as a message; `hint` is there if a command may have been meant.
+ */
+export function parse(text) {
+  const lines = linesOf(text);
+  const [first = ''] = lines;
+  if (lines.length > 1) {
+    return find(first) ? { problem: 'A command goes without further lines.' } : { say: lines };
+  }
+  if (first.startsWith('//')) return { say: [first.slice(1)] };
+  if (!first.startsWith('/')) return { say: lines, hint: hint(first) };
+  const [word, ...rest] = first.slice(1).split(/\s+/);
+  const command = find(first);
   if (!command) {
     return { problem: `There is no /${word}. /help lists the commands; // says a line with a /.` };
   }
+  const argument = command.name === 'join' ? roomName(rest.join(' ')) : rest.join(' ');
   if (command.argument && !argument) {
     return { problem: `What ${command.argument}? Type ${usage(command)}.` };
   }
   return { command: command.name, argument };
+}
+
+/** The command that a line begins with, in any case. */
+function find(line) {
+  const word = /^\/(\w+)(?!\S)/.exec(line)?.[1].toLowerCase();
+  return COMMANDS.find(({ name }) => name === word);
+}
+
+/** What to tell who has said one of the words that are commands elsewhere. */
+function hint(line) {
+  const word = /^(?:help|quit)$/i.exec(line)?.[0].toLowerCase();
+  return word && `Everybody in the room can read that. The command is /${word}.`;
 }
 
 /** The commands that a line may be about to become. */

@@ -3,14 +3,20 @@
 import { candidates, parse, usage } from './commands.js';
 import { byId, make } from './dom.js';
 import { setUpEmoji } from './emoji.js';
-import { length, oneLine } from './text.js';
+import { DRAFTS_MAX, keepDrafts } from './store.js';
+import { key, length, linesOf, plural } from './text.js';
 
 /** How many characters are left when we begin to say so. */
 const COUNTED_FROM = 80;
+/** How many lines may be sent at once; what the server takes at once by default. */
+export const LINES_SENT_MAX = 50;
+/** What some browsers give as the code of a key that belongs to the composition of a character. */
+const COMPOSING_KEY = 229;
 
 /**
- * The form below the lines. `act` gets what `parse` made of a line, and gives a problem, or nothing
- * if it was done; `limit` gives how many characters a message may have.
+ * The form below the lines. `act` gets what `parse` made of a text, and gives a problem, or nothing
+ * if it was done; `limit` gives how many characters a message may have. Each room has a draft of
+ * its own: `drafts` are those of before a reload, as `[room, text]`.
  */
 export class Composer {
   #input = byId('input');
@@ -18,19 +24,25 @@ export class Composer {
   #counter = byId('counter');
   #problem = byId('problem');
   #hints = byId('hints');
+  #drafts;
+  /** The key of the room that is written to. */
+  #room = '';
   #limit;
   #act;
 
-  constructor({ act, limit }) {
+  constructor({ act, limit, drafts }) {
     this.#act = act;
     this.#limit = limit;
+    this.#drafts = new Map(drafts);
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
     this.#input.addEventListener('keydown', (event) => {
-      // Enter that ends the composition of a character is none that sends.
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      if (event.key !== 'Enter' || event.shiftKey) return;
+      // Enter that ends the composition of a character is none that sends. Safari says that the
+      // composition has ended before it tells of the key.
+      if (event.isComposing || event.keyCode === COMPOSING_KEY) return;
       event.preventDefault();
       this.#submit();
     });
@@ -44,10 +56,24 @@ export class Composer {
     this.#problem.hidden = problem === '';
   }
 
-  /** Where the text of this room goes. */
+  /** Where the text of this room goes; shows what was begun for it. */
   address(room) {
     this.#input.placeholder = room ? `Write to ${room}` : 'Join a room, then write';
     this.#input.ariaLabel = this.#input.placeholder;
+    const next = key(room ?? '');
+    if (next === this.#room) return;
+    this.#room = next;
+    this.#input.value = this.#drafts.get(next) ?? '';
+    this.#show();
+  }
+
+  /** Puts texts back that were written for a room. */
+  giveBack(room, texts) {
+    const lines = [...texts, this.#drafts.get(key(room)) ?? ''].filter((it) => it !== '');
+    this.#keep(key(room), lines.join('\n'));
+    if (key(room) !== this.#room) return;
+    this.#input.value = this.#drafts.get(this.#room);
+    this.#show();
   }
 
   /** Puts a text where the cursor is. */
@@ -70,13 +96,9 @@ export class Composer {
   }
 
   #submit() {
-    const line = oneLine(this.#input.value);
-    if (line === '') return;
-    const meant = parse(line);
-    const over = meant.say === undefined ? 0 : length(meant.say) - this.#limit();
-    const problem = meant.problem ?? (over > 0
-      ? `That is ${over} characters too long; a message has at most ${this.#limit()}.`
-      : this.#act(meant));
+    if (linesOf(this.#input.value).length === 0) return;
+    const meant = parse(this.#input.value);
+    const problem = meant.problem ?? this.#excess(meant.say ?? []) ?? this.#act(meant);
     if (problem) {
       this.tell(problem);
       return;
@@ -85,14 +107,45 @@ export class Composer {
     this.#changed();
   }
 
+  /** What is too much of these lines. */
+  #excess(lines) {
+    if (lines.length > LINES_SENT_MAX) {
+      return `Each line is a message, and these are ${lines.length}; ${LINES_SENT_MAX} can be ` +
+        'sent at once.';
+    }
+    const over = lines.map((line) => length(line) - this.#limit());
+    const at = over.findIndex((it) => it > 0);
+    if (at < 0) return null;
+    const which = lines.length > 1 ? `Line ${at + 1}` : 'That';
+    return `${which} is ${plural(over[at], 'character')} too long; a message has at most ` +
+      `${this.#limit()}.`;
+  }
+
   #changed() {
-    const { value } = this.#input;
     this.tell();
+    this.#keep(this.#room, this.#input.value);
+    this.#show();
+  }
+
+  #keep(room, text) {
+    // What was changed last is last, for the oldest to be forgotten first.
+    this.#drafts.delete(room);
+    if (text !== '') this.#drafts.set(room, text);
+    if (this.#drafts.size > DRAFTS_MAX) this.#drafts.delete(this.#drafts.keys().next().value);
+    keepDrafts([...this.#drafts]);
+  }
+
+  #show() {
+    const { value } = this.#input;
     // A copy of the text beside the input makes both as high as the text is.
     this.#grow.dataset.text = value;
-    const left = this.#limit() - length(oneLine(value));
-    this.#counter.hidden = left > COUNTED_FROM;
-    this.#counter.textContent = left < 0 ? `${-left} too many` : `${left} left`;
+    const lines = linesOf(value);
+    const left = this.#limit() - Math.max(0, ...lines.map(length));
+    const several = lines.length > 1 ? `${lines.length} messages` : '';
+    const count = left < 0 ? `${-left} too many` : `${left} left`;
+    const shown = [several, left > COUNTED_FROM ? '' : count].filter((it) => it !== '');
+    this.#counter.hidden = shown.length === 0;
+    this.#counter.textContent = shown.join(', ');
     this.#counter.classList.toggle('over', left < 0);
     this.#hint(candidates(value));
   }

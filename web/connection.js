@@ -1,6 +1,7 @@
 /** A WebSocket that comes back by itself. */
 
 import { pause } from './backoff.js';
+import { BYE_RECONNECTS, SUBPROTOCOL } from './protocol.js';
 
 /** How long a server may take to let us in, in milliseconds. */
 const WELCOME_MS = 10_000;
@@ -8,29 +9,37 @@ const WELCOME_MS = 10_000;
 const ANSWER_MS = 20_000;
 /** How long a connection has to last before failures are forgotten, in milliseconds. */
 const STEADY_MS = 10_000;
-/** The protocol of the frames, see docs/protocol.md. */
-const SUBPROTOCOL = 'hubbub.v1.json';
+/** How long after an attempt no other is made out of turn, in milliseconds. */
+const HURRY_MS = 10_000;
 
 /**
  * One session after another. `state` is one of
  * - `{ kind: 'connecting' }`
  * - `{ kind: 'open' }`, from the server's `welcome` on
- * - `{ kind: 'waiting', until }`, a time in milliseconds at which it connects again
- * - `{ kind: 'ended', why }`, until `connect` is called
+ * - `{ kind: 'waiting', until, text }`, a time in milliseconds at which it connects again
+ * - `{ kind: 'ended', why, text }`, until `connect` is called
+ *
+ * `text` is what the server has said at the end, or empty.
  */
 export class Connection {
-  state = { kind: 'ended', why: '' };
+  state = { kind: 'ended', why: '', text: '' };
   #socket = null;
   #bye = null;
   #failures = 0;
+  #attempted = 0;
   #answer = 0;
   #welcome = 0;
   #again = 0;
   #steady = 0;
+  #url;
+  #isHidden;
   #onMessage;
   #onState;
 
-  constructor({ onMessage, onState }) {
+  /** `url` is where the server is; `isHidden` tells whether nobody sees the page. */
+  constructor({ url, isHidden, onMessage, onState }) {
+    this.#url = url;
+    this.#isHidden = isHidden;
     this.#onMessage = onMessage;
     this.#onState = onState;
     // A network that is there again is a better sign than any clock.
@@ -40,11 +49,10 @@ export class Connection {
   /** Connects now, whatever there is to wait for. */
   connect() {
     this.#drop();
-    const url = new URL('/ws', location.href);
-    url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#bye = null;
+    this.#attempted = Date.now();
     this.#become({ kind: 'connecting' });
-    const socket = new WebSocket(url, SUBPROTOCOL);
+    const socket = new WebSocket(this.#url, SUBPROTOCOL);
     this.#socket = socket;
     this.#welcome = setTimeout(() => this.#lost(), WELCOME_MS);
     socket.onmessage = ({ data }) => this.#received(data);
@@ -63,13 +71,15 @@ export class Connection {
     if (this.send(it)) this.#answer ||= setTimeout(() => this.#lost(), ANSWER_MS);
   }
 
-  /** Comes back if the server has sent us away for being quiet, as somebody is looking now. */
+  /** Comes back if the server has ended a session that was idle, as somebody is looking now. */
   wake() {
-    if (this.state.kind === 'waiting' || this.state.why === 'idle') this.connect();
+    if (this.state.why === 'idle') this.connect();
+    else this.#hurry();
   }
 
+  /** Connects ahead of time, but not so often that it would be a load. */
   #hurry() {
-    if (this.state.kind === 'waiting') this.connect();
+    if (this.state.kind === 'waiting' && Date.now() - this.#attempted >= HURRY_MS) this.connect();
   }
 
   #become(state) {
@@ -111,13 +121,18 @@ export class Connection {
   #lost(reason = '') {
     this.#drop();
     const why = this.#bye?.reason ?? reason;
-    if (why === 'quit' || why === 'idle') {
-      this.#become({ kind: 'ended', why });
+    const text = this.#bye?.text ?? '';
+    if (why === 'quit' || BYE_RECONNECTS[why] === false) {
+      this.#become({ kind: 'ended', why, text });
       return;
     }
-    const wait = pause(this.#failures, this.#bye?.retry_seconds);
+    // An attempt that came to nothing was perhaps rejected, which a page cannot see.
+    if (this.state.kind !== 'open') this.#failures = Math.max(1, this.#failures);
+    const wait = pause(this.#failures, {
+      askedSeconds: this.#bye?.retry_seconds, hidden: this.#isHidden(),
+    });
     this.#failures += 1;
     this.#again = setTimeout(() => this.connect(), wait);
-    this.#become({ kind: 'waiting', until: Date.now() + wait });
+    this.#become({ kind: 'waiting', until: Date.now() + wait, text });
   }
 }

@@ -1,6 +1,6 @@
 /** Who came and went, run by run: what happens in a row is one line that unfolds. */
 
-import { key, listed, plural } from './text.js';
+import { key, listed, people, plural } from './text.js';
 
 /** How many of a run's people are known by name, and how many of its steps are listed. */
 export const FOLD_PEOPLE_MAX = 200;
@@ -80,5 +80,6 @@ const SENTENCES = {
   join: ({ name }) => `${name} came in`,
   leave: ({ name }) => `${name} left`,
   rename: ({ old, new: name }) => `${old} is now ${name}`,
-  tally: ({ joined, left }) => `${joined} came in, ${left} left`,
+  tally: ({ joined, left }) => [[joined, 'came in'], [left, 'left']]
+    .filter(([count]) => count > 0).map(([count, what]) => `${people(count)} ${what}`).join(', '),
 };

@@ -14,9 +14,13 @@ const DAY = new Intl.DateTimeFormat(undefined, {
   weekday: 'long', day: 'numeric', month: 'long', year: 'numeric',
 });
 
-/** Shows one room at a time in `log`, an element that scrolls; `jump` leads to its end. */
+/**
+ * Shows one room at a time in `list`, in an element `log` that scrolls; `jump` leads to its end.
+ * `onSeen` gets the id of the last entry that is in sight.
+ */
 export class Lines {
   #log;
+  #list;
   #jump;
   #room = null;
   /** `{ entry, version, element }` of what is shown, in order. */
@@ -24,12 +28,13 @@ export class Lines {
   #divider = make('div', { className: 'unread' }, make('span', {}, 'new'));
   #mark = 0;
   #atEnd = true;
-  #onEnd;
+  #onSeen;
 
-  constructor(log, jump, onEnd) {
+  constructor({ log, list, jump, onSeen }) {
     this.#log = log;
+    this.#list = list;
     this.#jump = jump;
-    this.#onEnd = onEnd;
+    this.#onSeen = onSeen;
     log.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     jump.addEventListener('click', () => {
       this.toEnd();
@@ -48,46 +53,95 @@ export class Lines {
   toEnd() {
     this.#log.scrollTop = this.#log.scrollHeight;
     this.#atEnd = true;
-    this.#onEnd();
+    this.look();
   }
 
-  /** Makes what is shown what the room has. */
-  show(room) {
+  /** Tells what is in sight. */
+  look() {
+    if (this.#room) this.#room.reading = !this.#atEnd;
+    if (!this.#room || this.#room.unread === 0) return;
+    const { bottom } = this.#log.getBoundingClientRect();
+    const isSeen = ({ element }) => {
+      const box = element.getBoundingClientRect();
+      return box.top + Math.min(box.height, NEAR_PX) <= bottom;
+    };
+    const last = this.#atEnd ? this.#shown.at(-1) : this.#shown.findLast(isSeen);
+    if (last) this.#onSeen(last.entry.id);
+  }
+
+  /** Makes what is shown what the room has; `fillEnd` fills what stands below the lines. */
+  show(room, fillEnd) {
     const other = room !== this.#room;
     if (other) this.#clear(room);
-    if (!room) return;
     // A screen reader is to read what is new, not what was there when the room was entered.
     this.#log.ariaBusy = String(other);
-    this.#trim(room.entries);
-    this.#refill();
-    this.#append(room.entries);
-    this.#place(room.mark);
+    this.#inPlace(() => {
+      if (room) {
+        this.#trim(room.entries);
+        this.#refill();
+        this.#append(room.entries);
+        this.#place(room.mark);
+      }
+      fillEnd();
+    });
     if (other) this.#start();
     else if (this.#atEnd) this.toEnd();
     this.#offer();
     if (other) requestAnimationFrame(() => { this.#log.ariaBusy = 'false'; });
   }
 
+  /** Changes the lines, and keeps what is read where it is in sight. */
+  #inPlace(change) {
+    const anchor = this.#atEnd ? null : this.#first();
+    change();
+    if (anchor?.element.isConnected) {
+      this.#log.scrollTop += this.#offset(anchor.element) - anchor.offset;
+    }
+  }
+
+  /** The first line in sight, and how far it is below the upper edge in pixels. */
+  #first() {
+    const { top } = this.#log.getBoundingClientRect();
+    const it = this.#shown.find(({ element }) => element.getBoundingClientRect().bottom > top);
+    return it && { ...it, offset: this.#offset(it.element) };
+  }
+
+  #offset(element) {
+    return element.getBoundingClientRect().top - this.#log.getBoundingClientRect().top;
+  }
+
   #clear(room) {
+    if (this.#room) {
+      const first = this.#atEnd ? null : this.#first();
+      this.#room.view = first ? { id: first.entry.id, offset: first.offset } : null;
+      this.#room.reading = false;
+    }
     this.#room = room;
     this.#shown = [];
     this.#mark = 0;
-    this.#log.replaceChildren();
+    this.#atEnd = true;
+    this.#list.replaceChildren();
     this.#log.ariaLabel = room ? `Messages in ${room.name}` : 'Messages';
   }
 
-  /** Begins at what is new, or else at the end. */
+  /** Begins at what is new, or else where one read before, or at the end. */
   #start() {
-    this.toEnd();
-    if (this.#mark === 0) return;
-    this.#divider.scrollIntoView({ block: 'start' });
+    const { view, unread } = this.#room ?? {};
+    const before = view && this.#shown.find(({ entry }) => entry.id === view.id);
+    if (this.#mark !== 0 && unread > 0) this.#scrollTo(this.#divider, 0);
+    else if (before) this.#scrollTo(before.element, view.offset);
+    else this.toEnd();
+  }
+
+  #scrollTo(element, offset) {
+    this.#log.scrollTop += this.#offset(element) - offset;
     this.#scrolled();
   }
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
     this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    if (this.#atEnd) this.#onEnd();
+    this.look();
     this.#offer();
   }
 
@@ -95,6 +149,8 @@ export class Lines {
     const unread = this.#room?.unread ?? 0;
     this.#jump.hidden = this.#atEnd;
     const text = unread > 0 ? plural(unread, 'new message') : 'To the end';
+    if (this.#jump.dataset.text === text) return;
+    this.#jump.dataset.text = text;
     this.#jump.replaceChildren(text, icon('down'));
   }
 
@@ -126,7 +182,7 @@ export class Lines {
       this.#shown.push({ entry, version: entry.version, element });
       elements.push(element);
     }
-    this.#log.append(...elements);
+    this.#list.append(...elements);
   }
 
   #place(mark) {

@@ -6,10 +6,13 @@ import { Connection } from './connection.js';
 import { byId } from './dom.js';
 import { Lines } from './lines.js';
 import { setUpNotifications } from './notify.js';
+import { OUTBOX_MAX } from './outbox.js';
+import { showPending } from './pending.js';
 import { Drawers, LinkLine, NameDialog, setUpHelp } from './shell.js';
 import { showPeople, showRooms } from './sidebar.js';
-import { load } from './store.js';
-import { isName, people } from './text.js';
+import { load, loadTab } from './store.js';
+import { Tab } from './tab.js';
+import { isName, people, roomName } from './text.js';
 
 /** How often lists are asked for while somebody looks, in milliseconds, give or take a quarter. */
 const REFRESH_MS = 15_000;
@@ -18,12 +21,23 @@ const SOON_MS = 400;
 /** How long to gather changes before they are shown while nobody looks, in milliseconds. */
 const HIDDEN_MS = 250;
 
-const NO_CONNECTION = 'There is no connection; this waits here until it is back.';
+const NO_CONNECTION = 'There is no connection; try again when it is back.';
 
-const kept = load();
+const kept = { ...load(), ...loadTab() };
+/** The chat, once there is one. */
+let session = null;
+const tab = new Tab(kept.id, () => ({
+  name: session?.me || kept.name, tokens: session?.tokens ?? kept.tokens,
+}));
+const others = await tab.settle();
+// A duplicate has a copy of what another tab goes on with.
+if (others.isDuplicate) Object.assign(kept, { tokens: [], unsent: [] });
+if (others.names.includes(kept.name)) kept.name = null;
 let connected = false;
 
 const connection = new Connection({
+  url: webSocketUrl(),
+  isHidden: () => document.hidden,
   onMessage: (it) => chat.take(it),
   onState: (state) => {
     if (state.kind === 'open') connected = true;
@@ -35,14 +49,17 @@ const chat = new Chat({
   kept,
   send: (it) => connection.send(it),
   ask: (it) => connection.ask(it),
-  told: { changed, problem, heard, moved: () => refreshIn(SOON_MS) },
+  told: { changed, problem, heard, returned, moved: () => refreshIn(SOON_MS) },
 });
-const link = new LinkLine(() => connection.connect());
+session = chat;
+const link = new LinkLine(comeBack);
 const drawers = new Drawers(() => refreshIn(0));
 const names = new NameDialog((name) => chat.rename(name));
 const help = setUpHelp();
-const composer = new Composer({ act, limit: () => chat.messageChars });
-const lines = new Lines(byId('log'), byId('jump'), readAll);
+const composer = new Composer({ act, limit: () => chat.messageChars, drafts: kept.drafts });
+const lines = new Lines({
+  log: byId('log'), list: byId('said'), jump: byId('jump'), onSeen: seen,
+});
 const notify = setUpNotifications(byId('notify'), kept.notify, (text) => composer.tell(text));
 
 let refreshTimer = 0;
@@ -60,7 +77,9 @@ function changed() {
 function showAll() {
   showing = false;
   const room = chat.active;
-  lines.show(room);
+  lines.show(room, () => showPending(byId('outbox'), unheard(room), {
+    retry: (item) => chat.retry(item), discard: (item) => chat.discard(item),
+  }));
   showRooms(byId('my-rooms'), byId('other-rooms'), byId('more-rooms'), chat, choose);
   showPeople(byId('people-list'), byId('more-people'), room, chat.me, (name) => {
     drawers.close();
@@ -76,7 +95,15 @@ function showAll() {
   showUnread();
 }
 
+/** What we wrote in a room, and should know to be still on its way. */
+function unheard(room) {
+  return room ? chat.outbox.shown(room.name, !chat.connected) : [];
+}
+
 function showMe() {
+  byId('claim').hidden = chat.claimed === null;
+  byId('claim').textContent = chat.claimed === null ? ''
+    : `until ${chat.claimed} is free, which is asked for again and again`;
   if (shownName === chat.me) return;
   shownName = chat.me;
   byId('me').textContent = shownName;
@@ -101,11 +128,21 @@ function heard(room, entry) {
   return room === chat.active && !document.hidden && lines.atEnd;
 }
 
-/** The end of the room that is shown is in sight. */
-function readAll() {
-  if (document.hidden || !chat.active || chat.active.unread === 0) return;
-  chat.active.read();
-  changed();
+/** An entry of the room that is shown is in sight, and all above it were. */
+function seen(id) {
+  if (!document.hidden && chat.active?.readTo(id)) changed();
+}
+
+/** Texts were written for a room that is not entered. */
+function returned(room, texts) {
+  composer.giveBack(room, texts);
+  chat.active?.note(`What you wrote for ${room} was not sent; it is kept for when you are there.`);
+}
+
+/** Connects; from the tab that has taken the session over, if there is one, it is taken back. */
+async function comeBack() {
+  if (connection.state.why === 'replaced') chat.takeUp(await tab.takeBack());
+  connection.connect();
 }
 
 function problem(text, code = '') {
@@ -117,26 +154,25 @@ function problem(text, code = '') {
 function choose(action) {
   const wasDrawer = drawers.close();
   composer.tell();
-  action();
+  if (action() === false) composer.tell(NO_CONNECTION);
   if (wasDrawer) byId('title').focus();
   else composer.focus();
 }
 
 /** Does what was typed, and gives what was wrong about it. */
-function act({ say, command, argument }) {
-  if (say !== undefined) {
-    if (!chat.active) return 'You are in no room. Type /join and a room, or choose one.';
-    if (!chat.say(say)) return NO_CONNECTION;
-    lines.toEnd();
-    return null;
-  }
-  return COMMANDS[command](argument) ?? null;
+function act({ say, hint, command, argument }) {
+  if (command !== undefined) return COMMANDS[command](argument) ?? null;
+  if (!chat.active) return 'You are in no room. Type /join and a room, or choose one.';
+  if (!chat.say(say)) return `${OUTBOX_MAX} messages wait to be sent; wait for them first.`;
+  if (hint) chat.active.note(hint);
+  lines.toEnd();
+  return null;
 }
 
 const COMMANDS = {
   help: () => help(),
   name: (name) => (isName(name) ? sent(chat.rename(name)) : 'A name is 2 to 20 of A-Z a-z 0-9 - _'),
-  join: (name) => (isName(name) ? chat.join(name) : 'A room is 2 to 20 of A-Z a-z 0-9 - _'),
+  join: (name) => (isName(name) ? sent(chat.join(name)) : 'A room is 2 to 20 of A-Z a-z 0-9 - _'),
   leave: () => (chat.active ? chat.leave(chat.active) : 'You are in no room.'),
   rooms: () => list('rooms'),
   users: () => list('users'),
@@ -164,7 +200,7 @@ byId('change-name').addEventListener('click', () => names.open(chat.me));
 byId('join-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const input = byId('join-input');
-  const name = input.value.trim();
+  const name = roomName(input.value);
   if (!isName(name)) {
     input.setCustomValidity('A room is 2 to 20 of A-Z a-z 0-9 - _');
     input.reportValidity();
@@ -183,7 +219,7 @@ document.addEventListener('visibilitychange', () => {
   connection.wake();
   changed();
   refreshIn(0);
-  if (lines.atEnd) readAll();
+  lines.look();
 });
 document.addEventListener('keydown', (event) => {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -195,3 +231,10 @@ document.addEventListener('keydown', (event) => {
 });
 
 connection.connect();
+
+/** Where the server is: the page may be below any path. */
+function webSocketUrl() {
+  const url = new URL('ws', document.baseURI);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url;
+}

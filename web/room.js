@@ -1,10 +1,12 @@
 /** One room as this page knows it: its lines, its people, and what has not been read yet. */
 
 import { Fold } from './fold.js';
-import { key, mentions, same } from './text.js';
+import { key, mentions, plural, same } from './text.js';
 
 /** How many lines of a room are kept; the oldest go first. */
 export const LINES_MAX = 500;
+/** The same while somebody reads above the end, from whom nothing should be taken away. */
+export const LINES_READING_MAX = 2_000;
 
 let lastId = 0;
 
@@ -13,6 +15,16 @@ export class Room {
   name;
   /** Whether the server has let us in, on the connection there is now. */
   joined = false;
+  /** Whether it has told its history since then, and takes messages. */
+  ready = false;
+  /** Whether we have ever been in, or were on the last visit. */
+  known = false;
+  /** When it was shown last, in steps of whoever counts. */
+  used = 0;
+  /** Whether somebody reads above the end. */
+  reading = false;
+  /** Where they did when another room was shown: `{ id, offset }` of an entry, or null. */
+  view = null;
   /** Which life of the room `seq` counts in. */
   epoch = null;
   /** The number of the last event that was seen. */
@@ -54,22 +66,31 @@ export class Room {
   /** Takes an `entered`. */
   enter({ room, epoch, seq }) {
     const again = this.epoch !== null;
-    this.#before = again ? { epoch: this.epoch, seq: this.seq } : null;
-    Object.assign(this, { name: room, epoch, seq, stale: true });
+    // Who was alone in a room, and is the first in its next life, has missed nothing.
+    const alone = !this.stale && this.count === 1 && seq <= 1;
+    this.#before = again ? { epoch: this.epoch, seq: this.seq, alone } : null;
+    Object.assign(this, { name: room, epoch, seq, stale: true, known: true });
     this.#back = again && !this.joined
       ? this.note('You are back; no message was missed.') : null;
-    this.joined = true;
+    Object.assign(this, { joined: true, ready: false });
   }
 
-  /** Takes a `history`; `me` is our name. Gives the entries that we missed. */
+  /**
+   * Takes a `history`; `me` is our name. Gives the entries that we `missed`, and all messages
+   * `since` we were here.
+   */
   remember({ gap, messages }, me) {
     const before = this.#before;
     const known = before?.epoch === this.epoch ? before.seq : -1;
-    const fresh = messages.filter(({ seq }) => seq > known);
-    if (before && this.#back) this.#retell(missed(fresh.length, gap, known >= 0));
-    const entries = fresh.map((message) => this.say(message, me));
+    const since = messages.filter(({ seq }) => seq > known);
+    if (before && this.#back) {
+      const others = since.filter(({ name }) => !same(name, me)).length;
+      this.#retell(missed(others, gap && !(known < 0 && before.alone), known >= 0));
+    }
+    const entries = since.map((message) => this.say(message, me));
+    this.ready = true;
     // What was said before we first came in was never ours to read.
-    return before ? entries : [];
+    return { missed: before ? entries : [], since };
   }
 
   #retell(text) {
@@ -131,17 +152,33 @@ export class Room {
     return this.#push({ kind: 'note', text, time });
   }
 
-  /** Counts an entry that nobody has looked at yet. */
+  /** Counts an entry that has not been seen yet. */
   miss(entry) {
     if (this.unread === 0) this.mark = entry.id;
-    this.unread += 1;
-    this.mentioned ||= entry.mention;
+    entry.unread = true;
+    this.#count();
   }
 
-  /** Everything has been looked at. */
-  read() {
-    this.unread = 0;
-    this.mentioned = false;
+  /** All entries up to this one have been seen; gives whether any of them had not been. */
+  readTo(id) {
+    const before = this.unread;
+    for (const entry of this.entries) {
+      if (entry.id > id) break;
+      entry.unread = false;
+    }
+    this.#count();
+    return this.unread < before;
+  }
+
+  /** Has the mark for unread messages stand where those begin that are left. */
+  markUnread() {
+    this.mark = this.entries.find(({ unread }) => unread)?.id ?? 0;
+  }
+
+  #count() {
+    const unread = this.entries.filter((entry) => entry.unread);
+    this.unread = unread.length;
+    this.mentioned = unread.some(({ mention }) => mention);
   }
 
   #day(time) {
@@ -153,22 +190,25 @@ export class Room {
 
   #push(entry) {
     lastId += 1;
-    Object.assign(entry, { id: lastId, version: 0 });
+    Object.assign(entry, { id: lastId, version: 0, unread: false });
     this.entries.push(entry);
-    if (this.entries.length > LINES_MAX) this.entries.shift();
+    const over = this.entries.length - (this.reading ? LINES_READING_MAX : LINES_MAX);
+    if (over > 0) {
+      this.entries.splice(0, over);
+      this.#count();
+    }
     return entry;
   }
 }
 
-/** What to say about so many messages that came while we were away. */
+/** What to say about so many messages of others that came while we were away. */
 function missed(count, gap, sameLife) {
-  const these = count === 1 ? '1 message' : `${count} messages`;
+  const these = plural(count, 'message');
   if (!gap) {
     return count === 0 ? 'You are back; no message was missed.' :
       `You are back and missed ${these}:`;
   }
-  const why = sameLife ? 'the server has forgotten some of them' :
-    'the room began anew meanwhile, and nobody knows how many';
-  return count === 0 ? `You are back. Some messages were missed: ${why}.` :
-    `You are back. Some messages were missed: ${why}. It still has ${these}:`;
+  const what = sameLife ? 'The server has forgotten some messages that you missed.'
+    : 'The room began anew meanwhile, so messages may be missing.';
+  return count === 0 ? `You are back. ${what}` : `You are back. ${what} It still has ${these}:`;
 }

@@ -116,6 +116,13 @@ export function setUpHelp() {
   return show;
 }
 
+/** What to tell of sessions that have ended for good. */
+const ENDINGS = {
+  idle: 'You were quiet for long, and the server let you go.',
+  replaced: 'The chat goes on in another tab.',
+  quit: 'You have left.',
+};
+
 /** Tells how the connection is, and counts down to the next attempt. */
 export class LinkLine {
   #line = byId('link');
@@ -134,15 +141,16 @@ export class LinkLine {
     const text = {
       open: '',
       connecting: first ? 'Connecting…' : 'Reconnecting…',
-      waiting: first ? 'The server does not answer.' : 'The connection is lost.',
-      ended: state.why === 'idle' ? 'You were quiet for long, and the server let you go.'
-        : 'You have left.',
+      waiting: state.text || (first ? 'The server does not answer, or lets nobody in at the moment.'
+        : 'The connection is lost.'),
+      ended: ENDINGS[state.why] ?? (state.text || 'You have left.'),
     }[state.kind];
     this.#line.hidden = text === '';
     this.#line.dataset.kind = state.kind;
     if (this.#text.textContent !== text) this.#text.textContent = text;
     this.#retry.hidden = state.kind !== 'waiting' && state.kind !== 'ended';
-    this.#retry.textContent = state.kind === 'ended' ? 'Come back' : 'Retry now';
+    this.#retry.textContent = state.kind === 'waiting' ? 'Retry now'
+      : state.why === 'replaced' ? 'Take it back' : 'Come back';
     this.#count.textContent = '';
     if (state.kind !== 'waiting') return;
     this.#tick(state.until);

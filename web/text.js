@@ -32,9 +32,25 @@ export function length(text) {
   return [...text].length;
 }
 
-/** A text as one line: what was pasted may have several. */
-export function oneLine(text) {
-  return text.replace(/\p{Cc}+/gu, ' ').trim();
+/** What ends a line, in any system. */
+const LINE_END = /\r\n|[\n\v\f\r\u0085\u2028\u2029]/u;
+
+/** The lines of a text that say something; other control characters but tabs become blanks. */
+export function linesOf(text) {
+  const lines = text.split(LINE_END).map((line) => line.replace(/[^\P{Cc}\t]+/gu, ' ').trimEnd());
+  const said = lines.filter((line) => line !== '');
+  // Several lines may be indented for a reason.
+  return said.length === 1 ? [said[0].trim()] : said;
+}
+
+/** A text without what the server may have taken out or replaced. */
+export function comparable(text) {
+  return text.replace(/[\p{C}\p{Z}]+/gu, '');
+}
+
+/** The room that is meant by what was typed: many write a `#` in front. */
+export function roomName(text) {
+  return text.trim().replace(/^#+/, '');
 }
 
 /** Whether a text speaks of somebody by name. */

@@ -8,6 +8,8 @@ export class Cable {
   #listener;
   #ends = new Set();
   #whole = true;
+  /** Connections that were not let through. */
+  refused = 0;
 
   /** Lays one to a port of this machine. */
   static async to(port) {
@@ -20,6 +22,7 @@ export class Cable {
   constructor(port) {
     this.#listener = createServer((near) => {
       if (!this.#whole) {
+        this.refused += 1;
         near.destroy();
         return;
       }

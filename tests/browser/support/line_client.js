@@ -48,7 +48,10 @@ export class LineClient {
   async hears(pattern) {
     while (!pattern.test(this.received)) {
       if (this.#socket.closed) throw new Error(`no ${pattern} in ${this.received}`);
-      await Promise.race([once(this.#socket, 'data'), once(this.#socket, 'close')]);
+      const heard = new AbortController();
+      const { signal } = heard;
+      await Promise.race(['data', 'close'].map((it) => once(this.#socket, it, { signal })));
+      heard.abort();
       await setImmediate();
     }
   }

@@ -25,20 +25,27 @@ export class Visitor {
   /** What went wrong in the page, but for connections that broke. */
   problems = [];
 
-  /** Opens the page in a browser, and waits until it is in a room. */
-  static async open(browser, url, { before, ...context } = {}) {
-    const visitor = new Visitor();
+  /** Opens the page in a browser, and waits until it is in a room; `page` gets it before that. */
+  static async open(browser, url, { before, page, ...context } = {}) {
     const made = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
-    visitor.page = await made.newPage();
+    const visitor = Visitor.of(await made.newPage());
+    page?.(visitor.page);
+    if (before) await visitor.page.addInitScript(before);
+    await visitor.page.goto(url);
+    await visitor.isIn('main');
+    return visitor;
+  }
+
+  /** The visitor of a page that there is. */
+  static of(page) {
+    const visitor = new Visitor();
+    visitor.page = page;
     visitor.page.setDefaultTimeout(SEEN_MS);
     visitor.page.on('pageerror', (error) => visitor.problems.push(String(error)));
     visitor.page.on('console', (message) => {
       const broken = /WebSocket connection to|net::ERR_/.test(message.text());
       if (message.type() === 'error' && !broken) visitor.problems.push(message.text());
     });
-    if (before) await visitor.page.addInitScript(before);
-    await visitor.page.goto(url);
-    await visitor.isIn('main');
     return visitor;
   }
 

@@ -6,7 +6,7 @@ const web = new URL('../../../web/', import.meta.url);
 
 test('the page asks for all its modules at once', async () => {
   const html = await readFile(new URL('index.html', web), 'utf8');
-  const asked = [...html.matchAll(/(?:href|src)="\/(\w+\.js)"/g)].map(([, name]) => name);
+  const asked = [...html.matchAll(/(?:href|src)="(\w+\.js)"/g)].map(([, name]) => name);
   const all = (await readdir(web)).filter((name) => name.endsWith('.js'));
   assert.deepEqual(asked.sort(), all.sort());
 });

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fold, FOLD_PEOPLE_MAX } from '../../../web/fold.js';
+import { told } from '../support/protocol.js';
 
 function fold(...events) {
   const it = new Fold();
   events.forEach((event) => it.add(event));
   return it;
 }
-const join = (name) => ({ type: 'join', name });
-const leave = (name) => ({ type: 'leave', name });
-const rename = (old, name) => ({ type: 'rename', old, new: name });
+const event = (type, fields) => told(type, { room: 'main', seq: 1, time: 1, ...fields });
+const join = (name) => event('join', { name });
+const leave = (name) => event('leave', { name });
+const rename = (old, name) => event('rename', { old, new: name });
+const tally = (joined, left) => event('tally', { joined, left });
 
 test('a run is told in one sentence', () => {
   const run = fold(join('amy'), join('bob'), leave('eve'), join('kim'), leave('KIM'),
@@ -30,8 +33,13 @@ test('who takes a name on the way in is told under that name', () => {
 });
 
 test('a crowd is counted', () => {
-  const run = fold(join('amy'), { type: 'tally', joined: 12, left: 3 });
+  const run = fold(join('amy'), tally(12, 3));
   assert.equal(run.summary(), 'amy and 12 others came in · 3 people left');
+});
+
+test('nobody is counted who did not move', () => {
+  const steps = fold(tally(0, 100), tally(1, 0), tally(2, 3)).steps.map(({ text }) => text);
+  assert.deepEqual(steps, ['100 people left', '1 person came in', '2 people came in, 3 people left']);
 });
 
 test('a long run is bounded, and still counts right', () => {

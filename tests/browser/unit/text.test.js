@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  hue, HUES, isEmoji, isName, length, listed, mentions, oneLine, pieces, same,
+  comparable, hue, HUES, isEmoji, isName, length, linesOf, listed, mentions, pieces, roomName, same,
 } from '../../../web/text.js';
 
 const links = (text) => pieces(text).filter(({ href }) => href).map(({ href }) => href);
@@ -54,7 +54,11 @@ test('a colour is one of those there are, and all of them are used', () => {
 
 test('texts are counted and cleaned as the server does it', () => {
   assert.equal(length('aß👍'), 3);
-  assert.equal(oneLine(' a\r\nb\tc\u0007 '), 'a b c');
+  assert.deepEqual(linesOf(' a\u0007b '), ['a b']);
+  assert.deepEqual(linesOf(' a\r\n\n\tb\u2028c \n'), [' a', '\tb', 'c']);
+  assert.deepEqual(linesOf(' \n\u0085'), []);
+  assert.equal(comparable('a\u202e b\u2029'), comparable('ab'));
+  assert.equal(roomName(' ##den '), 'den');
 });
 
 test('a few emoji are large, and digits are none', () => {
