@@ -33,6 +33,8 @@ export class Chat {
   #lobby = '';
   /** The name that the server has given the new session. */
   #guest = '';
+  /** The name that the user has asked for. */
+  #chosen = null;
   /** Lists that were asked for by somebody who wants to read them. */
   #toTell = new Set();
   #kept;
@@ -133,6 +135,7 @@ export class Chat {
   /** Asks for another name. */
   rename(name) {
     this.#claim.stop();
+    this.#chosen = name;
     return this.#send({ type: 'name', name });
   }
 
@@ -207,19 +210,24 @@ export class Chat {
     this.active ??= this.rooms.get(key(active ?? '')) ?? this.#rooms.lastUsed();
   }
 
+  /** The session has this name, which may not be the one that is wanted. */
+  #call(name) {
+    this.me = name;
+    this.#claim.begin(name);
+    keepTab({ name: this.#claim.wanted });
+  }
+
   /** There is no session to take up. */
   beginAnew() {
-    this.me = this.#guest;
-    this.#claim.begin(this.me);
+    this.#call(this.#guest);
     if (this.rooms.size === 0) this.active = this.#rooms.open(this.#lobby);
     this.#rooms.enterAll(this.active);
   }
 
   /** The old session is ours again, with these rooms. */
   resumed({ name, rooms }) {
-    this.me = name;
     this.#resume.done(true);
-    this.#claim.begin(name);
+    this.#call(name);
     if (this.rooms.size === 0 && rooms.length === 0) this.active = this.#rooms.open(this.#lobby);
     // Those of the session follow by themselves.
     this.#rooms.enterAll(this.active, new Set(rooms.map(key)));
@@ -236,7 +244,9 @@ export class Chat {
     if (this.#resume.isPending || name === this.me) return;
     this.me = name;
     this.#claim.become(name);
-    keep({ name });
+    // What was not chosen is this tab's alone.
+    if (name === this.#chosen) keep({ name });
+    else keepTab({ name });
   }
 
   /** We are in a room. */

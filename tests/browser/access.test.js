@@ -103,6 +103,8 @@ for (const colorScheme of ['light', 'dark']) {
       await step('empty');
       cable.cut();
       await visitor.find('#retry').waitFor();
+      await visitor.write('This waits.');
+      await visitor.find('#outbox li').waitFor();
       await step('lost');
       await visitor.leave();
     });

@@ -7,6 +7,10 @@ import { connect, createServer } from 'node:net';
 export class Cable {
   #listener;
   #ends = new Set();
+  /** The server's end for each of the browser's. */
+  #far = new WeakMap();
+  /** Ends of the server's that nothing comes to any more. */
+  #stranded = new Set();
   #whole = true;
   /** Connections that were not let through. */
   refused = 0;
@@ -33,9 +37,10 @@ export class Cable {
         end.on('close', () => {
           this.#ends.delete(end);
           near.destroy();
-          far.destroy();
+          if (!this.#stranded.has(far)) far.destroy();
         });
       }
+      this.#far.set(near, far);
       near.pipe(far).pipe(near);
     });
   }
@@ -48,6 +53,16 @@ export class Cable {
   /** Keeps what is on its way, as a network does that went away in silence. */
   hold() {
     for (const end of this.#ends) end.unpipe().pause();
+  }
+
+  /** Breaks all connections for the browser, while the server does not notice. */
+  strand() {
+    for (const near of [...this.#ends].filter((end) => this.#far.has(end))) {
+      const far = this.#far.get(near);
+      this.#stranded.add(far);
+      far.unpipe().pause();
+      near.unpipe().destroy();
+    }
   }
 
   /** Breaks all connections, and lets no new one through. */

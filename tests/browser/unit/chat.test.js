@@ -48,6 +48,7 @@ test('a first visit begins in the lobby, a later one where one was', () => {
   const first = begin();
   first.chat.take(welcome('CalmOtter', 1, 'lounge'));
   assert.deepEqual(first.sent, [{ type: 'join', room: 'lounge' }]);
+  useStorage();
   const later = begin({ name: 'amy', rooms: ['den', 'main'], active: 'main' });
   later.chat.take(welcome());
   const joins = ['main', 'den'].map((room) => ({ type: 'join', room }));
@@ -87,6 +88,22 @@ test('whoever chooses another name is not given the old one', () => {
   mock.timers.runAll();
   assert.deepEqual(sent.at(-1), { type: 'name', name: 'zoe' });
   mock.timers.reset();
+});
+
+test('a name that was given and not chosen is remembered by its tab alone', () => {
+  const { chat } = begin();
+  chat.take(welcome('CalmOtter'));
+  const other = JSON.parse(sessionStorage.getItem('hubbub')).name;
+  assert.deepEqual([other, localStorage.getItem('hubbub')], ['CalmOtter', null]);
+  const later = begin();
+  later.chat.take(welcome('BoldSeal'));
+  later.chat.take(error('resume-failed'));
+  assert.deepEqual(later.sent[1], { type: 'name', name: 'CalmOtter' });
+  later.chat.take(heard('named', { name: 'CalmOtter' }));
+  assert.equal(JSON.parse(localStorage.getItem('hubbub'))?.name, undefined);
+  later.chat.rename('amy');
+  later.chat.take(heard('named', { name: 'amy' }));
+  assert.equal(JSON.parse(localStorage.getItem('hubbub')).name, 'amy');
 });
 
 test('a name that no session may have is asked for once', () => {
@@ -287,7 +304,7 @@ test('what is not known is left alone', () => {
   for (const type of ['message', 'join', 'sparkle', 'constructor', '__proto__', 'toString']) {
     chat.take({ ...event, type });
   }
-  chat.take(error('constructor'));
+  chat.take({ ...error('bad-json'), code: 'constructor' });
   assert.deepEqual(keys(chat), ['main']);
 });
 
