@@ -87,7 +87,8 @@ function showAll() {
   });
   byId('others').hidden = byId('other-rooms').childElementCount === 0;
   byId('title').textContent = room?.name ?? 'No room';
-  byId('empty').hidden = room !== null && room.entries.some(({ kind }) => kind === 'message');
+  byId('empty').hidden = room !== null && (!byId('outbox').hidden ||
+    room.entries.some(({ kind }) => kind === 'message'));
   byId('empty').textContent = room ? 'Nothing was said here yet.' : 'Join a room to talk.';
   byId('size').textContent = room && room.count !== null ? people(room.count) : '';
   composer.address(room?.name);

@@ -3,8 +3,8 @@
 import { make, reconcile } from './dom.js';
 
 const STATES = {
-  waiting: 'Not sent yet; that follows by itself.',
-  sent: 'It is on its way.',
+  waiting: 'Waiting to be sent.',
+  sent: 'On its way.',
   unsure: 'It is not known yet whether this was sent.',
   failed: 'It is not known whether this was sent.',
 };

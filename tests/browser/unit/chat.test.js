@@ -194,6 +194,7 @@ for (const code of REFUSALS) {
     const { chat, problems, returned } = inside('main', 'den');
     chat.join('attic');
     chat.say(['too early']);
+    assert.deepEqual(load().rooms, ['main', 'den']);
     // Two of these errors do not tell the room.
     const room = code.startsWith('too-many-rooms') || code === 'room-invalid' ? {} : { room: 'attic' };
     chat.take(error(code, { ...room, text: 'no' }));
