@@ -53,10 +53,9 @@ export function entered(room, life, seq) {
   return told('entered', { room, epoch: epoch(life), seq });
 }
 
-/** A `welcome` under this name, with a resume token if there is a number for one. */
-export function welcome(name = 'CalmOtter', token = null, lobby = 'main') {
-  const resume = token === null ? {} : { resume: tokenOf(token) };
-  return told('welcome', { name, lobby, message_chars: 400, ...resume });
+/** A `welcome` under this name, with the resume token of this number. */
+export function welcome(name = 'CalmOtter', token = 1, lobby = 'main') {
+  return told('welcome', { name, lobby, message_chars: 400, resume: tokenOf(token) });
 }
 
 /** The resume token of this number. */
