@@ -27,12 +27,15 @@ use rustix::process::setpriority_process;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::runtime;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 use tracing::warn;
 
 use crate::board::Board;
+use crate::http::{Host, Refusal, Site};
 use crate::logging::LostLines;
+use crate::model::CloseReason;
 use recent::Recent;
 
 /// Connections at a time. When there is one more, the oldest goes: whoever keeps all of them busy
@@ -62,6 +65,10 @@ pub struct Facts {
     pub lost: Arc<LostLines>,
     /// When the server started.
     pub started: Instant,
+    /// What is answered to.
+    pub site: Site,
+    /// Where clients are counted that are refused.
+    pub refuse: mpsc::Sender<(SocketAddr, CloseReason)>,
 }
 
 /// All that answers are made of.
@@ -125,7 +132,7 @@ async fn serve(listener: TcpListener, facts: Arc<Facts>) -> io::Result<()> {
                 continue;
             }
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, from)) = accepted else {
             sleep(ACCEPT_WAIT).await;
             continue;
         };
@@ -137,14 +144,14 @@ async fn serve(listener: TcpListener, facts: Arc<Facts>) -> io::Result<()> {
             // Its descriptor is held until it has noticed.
             let _ = oldest.await;
         }
-        let visit = timeout(VISIT_MAX, visit(stream, Arc::clone(&office)));
+        let visit = timeout(VISIT_MAX, visit(stream, from, Arc::clone(&office)));
         visits.push_back(tokio::spawn(visit));
     }
 }
 
 /// Answers the one request of a connection.
-async fn visit(mut stream: TcpStream, office: Arc<Office>) {
-    let service = service_fn(|request| ready(Ok::<_, Infallible>(office.answer(&request))));
+async fn visit(mut stream: TcpStream, from: SocketAddr, office: Arc<Office>) {
+    let service = service_fn(|request| ready(Ok::<_, Infallible>(office.answer(&request, from))));
     let mut http = http1::Builder::new();
     http.keep_alive(false).max_header_size(REQUEST_BYTES_MAX).max_headers(HEADERS_MAX);
     // A request that is none has been answered as far as it can be.
@@ -159,12 +166,17 @@ impl Office {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<String> {
+    fn answer(&self, request: &Request<Incoming>, from: SocketAddr) -> Response<String> {
         let is_asking = [Method::GET, Method::HEAD].contains(request.method());
-        let (status, kind, body) = if is_asking {
-            self.page(request.uri().path())
-        } else {
-            plain(StatusCode::METHOD_NOT_ALLOWED, "there is nothing but GET and HEAD here")
+        let (status, kind, body) = match self.judge(request) {
+            Err(refusal) => {
+                let _ = self.facts.refuse.try_send((from, refusal.reason));
+                plain(refusal.status, &refusal.line)
+            }
+            Ok(()) if is_asking => self.page(request.uri().path()),
+            Ok(()) => {
+                plain(StatusCode::METHOD_NOT_ALLOWED, "there is nothing but GET and HEAD here")
+            }
         };
         Response::builder()
             .status(status)
@@ -175,6 +187,12 @@ impl Office {
             .header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
             .body(body)
             .expect("headers of ours")
+    }
+
+    /// Whether `request` is for us.
+    fn judge(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+        let host = Host::of(request)?;
+        host.map_or(Ok(()), |host| host.check(&self.facts.site.rules().hosts))
     }
 
     fn page(&self, path: &str) -> Page {

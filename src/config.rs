@@ -12,11 +12,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use args::{Args, FIXED, LogFormat};
-use args::{Http, networks, origins};
+use args::{Http, hosts, networks, origins};
 pub use settings::{Settings, Unusable};
 
 use crate::cli::Demands;
-use crate::http::Origin;
+use crate::http::{AllowedHost, AllowedOrigin};
 use crate::machine::{MEMORY_PARTS, Machine, own_descriptors};
 use crate::model::{Allowance, Limits};
 use crate::net::{AdmissionLimits, CertificateFiles};
@@ -53,7 +53,9 @@ pub struct Config {
     /// What is shown to who speaks TLS, which is there if anybody may.
     pub certificates: Option<CertificateFiles>,
     /// Whose pages may chat here beside our own.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<AllowedOrigin>,
+    /// Host names that are answered beside those of `origins` and of the certificate.
+    pub hosts: Vec<AllowedHost>,
     /// Where to listen for the operator.
     pub admin: Option<SocketAddr>,
     /// Threads that serve clients.
@@ -126,6 +128,7 @@ impl Config {
             https: args.https,
             certificates: certificates(args)?,
             origins: origins(&args.allow_origin),
+            hosts: hosts(&args.allow_host),
             admin: args.admin,
             shards,
             pin: !args.no_pin,
@@ -336,6 +339,7 @@ mod tests {
             (&["--log-format", "xml"], &["--log-format", "text", "json"]),
             (&["--http", "8080"], &["--http", "127.0.0.1:8080", "off"]),
             (&["--allow-origin", "a.example"], &["--allow-origin", "https://chat.example"]),
+            (&["--allow-host", "https://a.example"], &["--allow-host", "such as chat.example"]),
             (&["--https", "127.0.0.1:0"], &["--https", "--tls-cert", "gen-cert"]),
         ] {
             let error = config(flags).unwrap_err();

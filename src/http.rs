@@ -6,8 +6,10 @@
 
 mod channel;
 mod files;
+mod host;
 mod office;
 mod origin;
+mod site;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -27,8 +29,10 @@ use crate::net::{Places, Turn, Turns, secure};
 use crate::proto::Wire;
 use crate::socket::{READ_ROOM, Socket};
 use channel::{Channel, Desk};
+pub use host::{AllowedHost, Host, Refusal};
 use office::{Office, Outcome};
-pub use origin::Origin;
+pub use origin::{AllowedOrigin, Origin};
+pub use site::{Rules, Site};
 
 /// How long a connection may take for all it wants: requests that are sent slowly, answers that are
 /// read slowly, and silence between them.
@@ -73,26 +77,20 @@ pub struct Visits {
     places: Places<Visited>,
     refusals: Places<()>,
     desk: Desk,
-    /// Whose pages may chat beside our own.
-    allowed: Arc<[Origin]>,
+    site: Site,
 }
 
 impl Visits {
-    /// For a server of `clients_max`, where pages of these origins may chat beside its own. They
-    /// share their `turn` with whoever else has it.
+    /// For a server of `clients_max`, with the rules of `site`. They share their `turn` with
+    /// handshakes.
     #[must_use]
-    pub fn new(clients_max: u32, turn: Turn, allowed: Vec<Origin>) -> Self {
+    pub fn new(clients_max: u32, turn: Turn, site: Site) -> Self {
         Self {
             places: Places::for_clients(clients_max, turn.clone()),
             refusals: Places::new(REFUSALS_MAX, turn),
             desk: Desk::new(),
-            allowed: allowed.into(),
+            site,
         }
-    }
-
-    /// From now on, pages of these origins may chat, and no others beside our own.
-    pub fn allow(&mut self, origins: Vec<Origin>) {
-        self.allowed = origins.into();
     }
 
     /// The server has at most `clients_max` from now on.
@@ -120,10 +118,10 @@ impl Visits {
         config: Option<Arc<ServerConfig>>,
     ) -> bool {
         let visited = move |outcome| Visited { from, ticket, outcome };
-        let (desk, allowed) = (self.desk.clone(), Arc::clone(&self.allowed));
+        let (desk, rules) = (self.desk.clone(), self.site.rules());
         let work = |turns| async move {
             match enter(stream, config, &turns).await {
-                Ok(Some(socket)) => visited(visit(socket, &allowed, desk, &turns).await),
+                Ok(Some(socket)) => visited(visit(socket, &rules, desk, &turns).await),
                 Ok(None) => visited(Ok(None)),
                 Err(reason) => visited(Err(reason)),
             }
@@ -191,12 +189,12 @@ async fn enter(
 /// Answers a client until it wants to chat or nothing more, or its time is up.
 async fn visit(
     socket: Socket,
-    allowed: &[Origin],
+    rules: &Rules,
     desk: Desk,
     turns: &Turns,
 ) -> Result<Option<Upgraded>, CloseReason> {
     let Ok(mut channel) = Channel::new(socket, desk) else { return Ok(None) };
-    let office = Office::new(allowed);
+    let office = Office::new(rules);
     let served = timeout(VISIT_MAX, turns.pace(serve(&mut channel, &office))).await;
     let outcome = office.outcome();
     if let (Ok(Ok(read)), Some(Outcome::Chat(wire))) = (&served, outcome) {

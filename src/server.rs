@@ -7,6 +7,7 @@ mod rejections;
 mod trial;
 
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::thread;
@@ -21,7 +22,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::board::Board;
 use crate::config::Config;
-use crate::http::Visits;
+use crate::http::{Site, Visits};
 use crate::logging::LostLines;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
@@ -41,6 +42,8 @@ pub use trial::{Findings, try_start};
 
 /// How long nobody is accepted for whom there is no place among the handshakes.
 const NO_ROOM_WAIT: Duration = Duration::from_millis(10);
+/// Refusals of the operator's port that wait to be counted; more are not.
+const REFUSALS_MAX: usize = 64;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,10 @@ struct Server {
     certificates: Option<Certificates>,
     handshakes: Handshakes,
     visits: Visits,
+    /// What the HTTP ports answer to.
+    site: Site,
+    /// Clients that the operator's port has refused.
+    refused: mpsc::Receiver<(SocketAddr, CloseReason)>,
     started: Instant,
     rejections: Rejections,
 }
@@ -95,12 +102,13 @@ pub fn run(
     let _context = runtime.enter();
     let Addresses { tls, http, https, .. } = doors.addresses()?;
     let ports = Ports { tls, http, https };
-    let server = Server::start(config, doors.certificates.take(), ports)?;
+    let (refuse, refused) = mpsc::channel(REFUSALS_MAX);
+    let server = Server::start(config, doors.certificates.take(), ports, refused)?;
     server.board.show_reload(true, now_unix());
     server.show_certificate();
     let signals = Signals::listen()?;
     if let Some(AdminPort { listener, lost }) = doors.admin.take() {
-        admin::start(listener, server.facts(lost))?;
+        admin::start(listener, server.facts(lost, refuse))?;
     }
     announce();
     server.notify.ready(doors.plain.local_addr().ok());
@@ -123,6 +131,7 @@ impl Server {
         config: &Config,
         certificates: Option<Certificates>,
         ports: Ports,
+        refused: mpsc::Receiver<(SocketAddr, CloseReason)>,
     ) -> io::Result<Self> {
         let (mailboxes, addresses) = mesh(config.shards);
         let loads = Loads::new(config.shards, config.addresses_max_ever());
@@ -131,6 +140,8 @@ impl Server {
         board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         let (say_farewell, farewells) = mpsc::unbounded_channel();
         let (origin, started, turn) = (origin()?, Instant::now(), Turn::default());
+        let site = Site::default();
+        change_site(&site, config, certificates.as_ref());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
         for ((id, mailbox), core) in shards {
             let parts = Parts {
@@ -166,15 +177,22 @@ impl Server {
                 turn.clone(),
                 &turned_away(CloseReason::NoTls),
             ),
-            visits: Visits::new(config.connections_max, turn, config.origins.clone()),
+            visits: Visits::new(config.connections_max, turn, site.clone()),
+            site,
+            refused,
             admission: Admission::new(config.admission.clone(), loads.clone()),
             loads,
             started,
         })
     }
 
-    fn facts(&self, lost: Arc<LostLines>) -> admin::Facts {
-        admin::Facts { board: self.board.clone(), lost, started: self.started }
+    fn facts(
+        &self,
+        lost: Arc<LostLines>,
+        refuse: mpsc::Sender<(SocketAddr, CloseReason)>,
+    ) -> admin::Facts {
+        let (board, site, started) = (self.board.clone(), self.site.clone(), self.started);
+        admin::Facts { board, lost, started, site, refuse }
     }
 
     async fn serve(
@@ -206,6 +224,7 @@ impl Server {
                 },
                 settled = self.handshakes.next() => self.settle(settled),
                 visited = self.visits.next() => self.see_off(visited),
+                Some((from, reason)) = self.refused.recv() => self.rejections.record(reason, from),
                 _ = self.farewells.recv() => return Ok(End::Failed),
                 () = tokio::time::sleep(NO_ROOM_WAIT), if !has_room => {}
                 () = self.watchdog.look() => {
@@ -252,6 +271,7 @@ impl Server {
     /// Has all settings that can be changed hold from now on, for those who are here as for those
     /// who come.
     fn change(&mut self, config: Config) {
+        change_site(&self.site, &config, self.certificates.as_ref());
         self.connections_max = config.connections_max;
         self.board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         self.drain_wait_max = config.drain_wait_max;
@@ -260,7 +280,6 @@ impl Server {
         self.handshakes.change_clients_max(config.connections_max);
         self.visits.change_clients_max(config.connections_max);
         self.proxies.change(config.proxies);
-        self.visits.allow(config.origins);
         for address in self.addresses.iter() {
             address.send(Mail::Limits(Box::new(config.limits.clone())));
         }
@@ -306,6 +325,12 @@ impl Server {
         info!("stopped");
         Ok(End::Stopped)
     }
+}
+
+/// Has the HTTP ports answer to what `config` and the certificate in use name.
+fn change_site(site: &Site, config: &Config, certificates: Option<&Certificates>) {
+    let certified = certificates.map_or(&[][..], |it| &it.facts().names);
+    site.change(config.origins.clone(), config.hosts.clone(), certified);
 }
 
 /// Starts the thread of a shard, which says farewell when it ends.

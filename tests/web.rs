@@ -122,7 +122,7 @@ fn a_connection_is_kept_for_more_requests_but_not_for_any_number() {
     let mut stream = door.connect();
     let mut answers = 0;
     loop {
-        stream.write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").expect("it reads");
+        stream.write_all(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it reads");
         let answer = head(&mut stream);
         assert_eq!(answer.status, 200);
         answers += 1;
@@ -312,8 +312,8 @@ with socket.create_connection((host, int(port))) as sock:
 #[test]
 fn a_chat_is_opened_through_tls() {
     let [cert, key] = pair();
-    let args = ["--http", "off", "--https", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
-    let server = Server::start(2, &args);
+    let args = ["--https", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
+    let (server, _) = web::start(2, &args);
     let addr = address(&server, "https");
     for version in ["TLSv1_2", "TLSv1_3"] {
         let mut command = Command::new("python3");
@@ -329,8 +329,8 @@ fn a_chat_is_opened_through_tls() {
 #[test]
 fn what_is_asked_with_the_end_of_a_handshake_is_answered() {
     let [cert, key] = pair();
-    let args = ["--http", "off", "--https", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
-    let server = Server::start(2, &args);
+    let args = ["--https", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
+    let (server, _) = web::start(2, &args);
     let stream = Admin { addr: address(&server, "https") }.connect();
     let request = opening(&[]);
     let tls = Wire::secure(stream, &trusting(&cert_file()), request.as_bytes());
@@ -403,7 +403,7 @@ fn without_the_door_nobody_listens_there() {
 fn a_full_server_says_so_to_browsers_and_lets_them_in_when_somebody_has_left() {
     let (server, door) = web::start(2, &["--connections-max", "4"]);
     let mut clients: Vec<Client> = (0..4).map(|_| Client::greeted(&server)).collect();
-    for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), opening(&[])] {
+    for request in ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), opening(&[])] {
         let (answer, mut stream) = converse(door, &request);
         assert_eq!(answer.status, 503);
         assert!(answer.header("retry-after").is_some_and(|it| it.parse::<u32>().is_ok()));
@@ -420,7 +420,7 @@ fn f08_connections_of_an_address_count_wherever_it_comes_in() {
     let [_first, _second] = [Client::greeted(&server), Client::greeted(&server)];
     let (answer, mut third) = converse(door, &opening(&[]));
     assert_eq!(answer.status, 101);
-    let (answer, mut fourth) = converse(door, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (answer, mut fourth) = converse(door, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(answer.status, 429);
     assert!(answer.header("retry-after").is_some_and(|it| it.parse::<u32>().is_ok()));
     assert!(rest(&mut fourth).contains("too many connections from your address"));

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::MEMORY_BYTES_MIN;
 use crate::cli::Command;
-use crate::http::Origin;
+use crate::http::{AllowedHost, AllowedOrigin};
 
 /// Flags that are looked at when the server starts, and never again.
 pub const FIXED: &[&str] = &[
@@ -169,8 +169,16 @@ pub struct Args {
     /// The same within TLS, with the certificate of --tls-cert [default: none].
     #[arg(long, env = "HUBBUB_HTTPS", value_name = "ADDRESS:PORT", help_heading = "Browsers")]
     pub https: Option<SocketAddr>,
-    /// Origins, such as `https://chat.example`, whose pages may chat here beside the server's own,
-    /// separated by commas; `none` for none [default: none].
+    /// Names that browsers and proxies may reach this server by, such as `chat.example`, or
+    /// `*.chat.example` for all names below it, separated by commas; `none` for none [default:
+    /// none]. IP addresses, localhost, the names in --tls-cert and the hosts of --allow-origin need
+    /// not be named; a request for any other name is refused.
+    #[arg(long, env = "HUBBUB_ALLOW_HOST", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(value_parser = parse_hosts, help_heading = "Browsers")]
+    pub allow_host: Vec<Hosts>,
+    /// Origins, such as `https://chat.example`, `https://*.example.com` for all names below that,
+    /// `capacitor://localhost` or `null` for apps, whose pages may chat here beside the server's
+    /// own, separated by commas; `none` for none [default: none].
     #[arg(long, env = "HUBBUB_ALLOW_ORIGIN", value_name = "ORIGINS", value_delimiter = ',')]
     #[arg(value_parser = parse_origins, help_heading = "Browsers")]
     pub allow_origin: Vec<Origins>,
@@ -271,10 +279,18 @@ pub enum Http {
 
 /// What an entry of `--allow-origin` stands for: an origin, or none.
 #[derive(Clone, Debug)]
-pub struct Origins(Option<Origin>);
+pub struct Origins(Option<AllowedOrigin>);
 
-pub(super) fn origins(each: &[Origins]) -> Vec<Origin> {
+pub(super) fn origins(each: &[Origins]) -> Vec<AllowedOrigin> {
     each.iter().filter_map(|origins| origins.0.clone()).collect()
+}
+
+/// What an entry of `--allow-host` stands for: a name, or none.
+#[derive(Clone, Debug)]
+pub struct Hosts(Option<AllowedHost>);
+
+pub(super) fn hosts(each: &[Hosts]) -> Vec<AllowedHost> {
+    each.iter().filter_map(|hosts| hosts.0.clone()).collect()
 }
 
 /// What an entry of `--exempt` stands for: a network, or none.
@@ -333,6 +349,13 @@ fn parse_origins(text: &str) -> Result<Origins, String> {
         return Ok(Origins(None));
     }
     text.parse().map(|origin| Origins(Some(origin))).map_err(str::to_owned)
+}
+
+fn parse_hosts(text: &str) -> Result<Hosts, String> {
+    if text == "none" {
+        return Ok(Hosts(None));
+    }
+    text.parse().map(|host| Hosts(Some(host))).map_err(str::to_owned)
 }
 
 fn parse_log_level(text: &str) -> Result<String, String> {

@@ -21,6 +21,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("tls-key", "\"key.pem\""),
     ("http", "\"127.0.0.1:8080\""),
     ("https", "\"127.0.0.1:8443\""),
+    ("allow-host", "[\"chat.example\"]"),
     ("allow-origin", "[\"https://chat.example\"]"),
     ("memory-max", "\"512M\""),
     ("admin", "\"127.0.0.1:9469\""),

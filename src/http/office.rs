@@ -8,9 +8,10 @@ use hyper::body::{Body, Bytes};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::Origin;
 use super::files::{File, file};
-use super::upgrade::{Agreement, Refusal, agree};
+use super::host::{Host, Refusal};
+use super::site::Rules;
+use super::upgrade::{Agreement, agree};
 use crate::model::CloseReason;
 use crate::proto::Wire;
 
@@ -47,15 +48,14 @@ pub(super) enum Outcome {
 /// Answers the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Office<'a> {
-    /// Whose pages may chat beside our own.
-    allowed: &'a [Origin],
+    rules: &'a Rules,
     asked: AtomicU32,
     outcome: OnceLock<Outcome>,
 }
 
 impl<'a> Office<'a> {
-    pub(super) fn new(allowed: &'a [Origin]) -> Self {
-        Self { allowed, asked: AtomicU32::new(0), outcome: OnceLock::new() }
+    pub(super) fn new(rules: &'a Rules) -> Self {
+        Self { rules, asked: AtomicU32::new(0), outcome: OnceLock::new() }
     }
 
     pub(super) fn outcome(&self) -> Option<Outcome> {
@@ -63,12 +63,10 @@ impl<'a> Office<'a> {
     }
 
     pub(super) fn answer(&self, request: &Request<impl Body>) -> Answer {
-        let mut answer = match request.uri().path() {
-            "/ws" if is_asking(request) => match agree(request, self.allowed) {
-                Ok(agreement) => return self.open(&agreement),
-                Err(refusal) => self.refuse(&refusal),
-            },
-            path => self.page(path, request),
+        let mut answer = match self.judge(request) {
+            Ok(Some(agreement)) => return self.open(&agreement),
+            Ok(None) => self.page(request.uri().path(), request),
+            Err(refusal) => self.refuse(&refusal),
         };
         let headers = answer.headers_mut();
         for (name, value) in HEADERS {
@@ -78,6 +76,16 @@ impl<'a> Office<'a> {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer
+    }
+
+    /// What a client is to have that wants to chat; nothing for one that wants a page.
+    fn judge(&self, request: &Request<impl Body>) -> Result<Option<Agreement>, Refusal> {
+        let host = Host::of(request)?;
+        host.as_ref().map_or(Ok(()), |host| host.check(&self.rules.hosts))?;
+        if request.uri().path() == "/ws" && is_asking(request) {
+            return agree(request, host.as_ref(), &self.rules.origins).map(Some);
+        }
+        Ok(None)
     }
 
     fn page(&self, path: &str, request: &Request<impl Body>) -> Answer {
@@ -107,10 +115,12 @@ impl<'a> Office<'a> {
 
     fn refuse(&self, refusal: &Refusal) -> Answer {
         let _ = self.outcome.set(Outcome::Refused(refusal.reason));
-        let mut answer = plain(refusal.status, refusal.line);
+        let mut answer = plain(refusal.status, &refusal.line);
+        let headers = answer.headers_mut();
+        // What a connection comes to is decided once, and a proxy may have others for it.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         if refusal.status == StatusCode::UPGRADE_REQUIRED {
-            let headers = answer.headers_mut();
-            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.append(header::CONNECTION, HeaderValue::from_static("Upgrade"));
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }

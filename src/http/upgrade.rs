@@ -4,13 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::body::Body;
 use hyper::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    CONNECTION, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request, StatusCode, Version};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use super::Origin;
+use super::host::{Host, Refusal};
+use super::origin::{AllowedOrigin, Origin};
 use crate::model::CloseReason;
 use crate::proto::Wire;
 
@@ -34,20 +35,12 @@ pub(super) struct Agreement {
     pub(super) accept: String,
 }
 
-/// Why there is no agreement.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    pub(super) reason: CloseReason,
-    /// What to do about it.
-    pub(super) line: &'static str,
-}
-
-/// What a client asks for that comes from a page of the host that it asks, of an origin in
+/// What a client asks for that comes from a page of the `host` that it asks, of an origin in
 /// `allowed`, or from no page.
 pub(super) fn agree(
     request: &Request<impl Body>,
-    allowed: &[Origin],
+    host: Option<&Host>,
+    allowed: &[AllowedOrigin],
 ) -> Result<Agreement, Refusal> {
     let headers = request.headers();
     if request.method() != Method::GET
@@ -60,21 +53,22 @@ pub(super) fn agree(
     }
     if only(headers, SEC_WEBSOCKET_VERSION) != Some("13") {
         let status = StatusCode::UPGRADE_REQUIRED;
-        let line = "the WebSocket must be of version 13, as RFC 6455 has it";
+        let line = "the WebSocket must be of version 13, as RFC 6455 has it".to_owned();
         return Err(Refusal { status, reason: CloseReason::BadRequest, line });
     }
     let accept = only(headers, SEC_WEBSOCKET_KEY).and_then(accept);
-    let accept = accept.ok_or(bad("Sec-WebSocket-Key must be 16 bytes in base64"))?;
-    let host = only(headers, HOST).filter(|host| !host.is_empty());
-    let host = host.ok_or(bad("there must be one Host, as it is in the address"))?;
+    let accept = accept.ok_or_else(|| bad("Sec-WebSocket-Key must be 16 bytes in base64"))?;
+    let host = host.ok_or_else(|| bad("there must be one Host, as it is in the address"))?;
     if headers.contains_key(ORIGIN) {
         let origin = only(headers, ORIGIN).and_then(|origin| origin.parse::<Origin>().ok());
-        if !origin.is_some_and(|origin| origin.is_of(host) || allowed.contains(&origin)) {
+        let is_allowed = |it: &Origin| allowed.iter().any(|rule| rule.contains(it));
+        if !origin.is_some_and(|it| it.is_of(host, false) || is_allowed(&it)) {
             return Err(Refusal {
                 status: StatusCode::FORBIDDEN,
                 reason: CloseReason::BadOrigin,
                 line: "pages from elsewhere may not chat here: open the page of this address, or \
-                       have the operator name its origin with --allow-origin",
+                       have the operator name its origin with --allow-origin"
+                    .to_owned(),
             });
         }
     }
@@ -83,8 +77,9 @@ pub(super) fn agree(
     Ok(Agreement { wire, named: named.map(|(name, _)| name), accept })
 }
 
-fn bad(line: &'static str) -> Refusal {
-    Refusal { status: StatusCode::BAD_REQUEST, reason: CloseReason::BadRequest, line }
+fn bad(line: &str) -> Refusal {
+    let (status, reason) = (StatusCode::BAD_REQUEST, CloseReason::BadRequest);
+    Refusal { status, reason, line: line.to_owned() }
 }
 
 /// The first that is known of those the client names, if it names any.

@@ -51,6 +51,8 @@ pub enum CloseReason {
     BadRequest,
     /// It is a page of another origin than may chat here.
     BadOrigin,
+    /// It asked for a host name that is not ours, as DNS rebinding does.
+    BadHost,
 }
 
 /// How a session ends.
@@ -70,7 +72,7 @@ impl From<CloseReason> for Ending {
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
@@ -94,6 +96,7 @@ impl CloseReason {
         Self::NoTls,
         Self::BadRequest,
         Self::BadOrigin,
+        Self::BadHost,
     ];
 
     /// How many of them end sessions: those that come first. The others keep a connection from
@@ -151,6 +154,7 @@ impl CloseReason {
             Self::NoTls => "no-tls",
             Self::BadRequest => "bad-request",
             Self::BadOrigin => "bad-origin",
+            Self::BadHost => "bad-host",
         }
     }
 }

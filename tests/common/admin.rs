@@ -86,7 +86,7 @@ impl Admin {
     /// Asks for this as often as it can, for so long, on connections that each carry many requests,
     /// and with headers that are too large in between.
     pub fn hammer(self, path: &str, time: Duration) {
-        let requests = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(100);
+        let requests = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(100);
         let huge = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
         let started = Instant::now();
         while started.elapsed() < time {

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use super::admin::{Admin, Answer};
 use super::{PATIENCE, Server};
 
-/// Arguments that give a server a door for browsers.
-pub const HTTP: [&str; 2] = ["--http", "127.0.0.1:0"];
+/// Arguments that give a server a door for browsers, who may come by the name in [`OPENING`].
+pub const HTTP: [&str; 4] = ["--http", "127.0.0.1:0", "--allow-host", "chat.example"];
 
 /// What a client sends that wants to chat, but for the first line and the last, empty one.
 pub const OPENING: &[(&str, &str)] = &[

@@ -22,8 +22,8 @@ const ASKED_MAX: usize = 64;
 /// How many lines of the server's help are kept.
 const HELP_LINES_MAX: usize = 40;
 
-/// How often the name that we had is asked for, with pauses that double: the server may not know yet
-/// that we had lost our connection, and takes us for somebody else.
+/// How often the name that we had is asked for, with pauses that double: the server may not know
+/// yet that we had lost our connection, and takes us for somebody else.
 const NAME_TRIES_MAX: u32 = 9;
 const NAME_WAIT_MIN: Duration = Duration::from_secs(2);
 const NAME_WAIT_MAX: Duration = Duration::from_secs(30);

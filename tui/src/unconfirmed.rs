@@ -1,5 +1,5 @@
-//! Lines that the user has sent and the server has not shown to have taken. A connection may be dead
-//! for long before anybody notices, and what was sent into it must not vanish in silence.
+//! Lines that the user has sent and the server has not shown to have taken. A connection may be
+//! dead for long before anybody notices, and what was sent into it must not vanish in silence.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -75,7 +75,8 @@ impl Unconfirmed {
         self.0.front().map(|(at, _)| *at)
     }
 
-    /// The first line of which this is true is confirmed, with those before it; whether there is one.
+    /// The first line of which this is true is confirmed, with those before it; whether there is
+    /// one.
     fn confirm(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
         let at = self.0.iter().position(|(_, line)| is_it(line));
         self.0.drain(..at.map_or(0, |at| at + 1));

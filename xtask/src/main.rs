@@ -45,7 +45,7 @@ Usage:
     --out DIR                 where it goes; parts that are there are kept
                               [default: results/DATE-COMMIT]
   cargo xtask coverage        show which lines the tests run, as a table and under target/coverage
-  cargo xtask nightly         look up advisories, fuzz, simulate and load for hours, and write a page
+  cargo xtask nightly         look up advisories, fuzz, simulate, load for hours, and write a page
     --fuzz-minutes N          for each target; 0 for none [default: 30]
     --seeds N                 games that are simulated [default: 200000]
     --soak-minutes N          load on a server [default: 60]

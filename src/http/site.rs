@@ -1,0 +1,42 @@
+//! What a server answers to and for, as its operator has set it.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::host::AllowedHost;
+use super::origin::AllowedOrigin;
+
+/// The host names of requests that are answered, and the origins of pages that may chat beside the
+/// server's own.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// See [`AllowedHost`].
+    pub hosts: Vec<AllowedHost>,
+    /// See [`AllowedOrigin`].
+    pub origins: Vec<AllowedOrigin>,
+}
+
+/// The rules that hold at the moment: all HTTP ports share them, the operator's too.
+#[derive(Clone, Debug, Default)]
+pub struct Site(Arc<RwLock<Arc<Rules>>>);
+
+impl Site {
+    /// The rules for a request that has come now.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// These hold from now on. A page's origin may chat with its own host, so hosts of `origins`
+    /// are answered, too, and so are the names in a certificate, which the operator owns.
+    pub fn change(
+        &self,
+        origins: Vec<AllowedOrigin>,
+        mut hosts: Vec<AllowedHost>,
+        certified: &[String],
+    ) {
+        hosts.extend(origins.iter().filter_map(AllowedOrigin::hosts));
+        hosts.extend(certified.iter().filter_map(|name| name.parse().ok()));
+        let rules = Arc::new(Rules { hosts, origins });
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+}
