@@ -154,6 +154,8 @@ async fn visit(mut stream: TcpStream, from: SocketAddr, office: Arc<Office>) {
     let service = service_fn(|request| ready(Ok::<_, Infallible>(office.answer(&request, from))));
     let mut http = http1::Builder::new();
     http.keep_alive(false).max_header_size(REQUEST_BYTES_MAX).max_headers(HEADERS_MAX);
+    // A client that sends no more still reads its answer.
+    http.half_close(true);
     // A request that is none has been answered as far as it can be.
     let _ = http.serve_connection(TokioIo::new(&mut stream), service).await;
     // Closing with input unread would have the kernel throw away what the peer has not read.

@@ -225,6 +225,8 @@ async fn serve(channel: &mut Channel, office: &Office<'_>) -> hyper::Result<Vec<
     http.max_header_size(REQUEST_BYTES_MAX).max_headers(HEADERS_MAX);
     // There is one deadline, and it is not hyper's.
     http.max_buf_size(REQUEST_BYTES_MAX).header_read_timeout(None);
+    // A client that sends no more still reads its answer.
+    http.half_close(true);
     let mut connection = http.serve_connection(channel, service);
     poll_fn(|cx| connection.poll_without_shutdown(cx)).await?;
     Ok(connection.into_parts().read_buf.into())

@@ -1,16 +1,20 @@
 //! What holds for every HTTP port, that of the page and that of the operator: which host names are
-//! answered.
+//! answered, and that a client which sends no more gets its answer.
 
 mod common;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::Server;
 use common::admin::{ADMIN, Admin, Answer};
 use common::program::Program;
-use common::web::{address, converse, opening, rest};
+use common::tls::{cert_file, pair, trusting};
+use common::web::{address, converse, head, opening, rest};
+use common::wire::Wire;
 
 const HTTP: [&str; 2] = ["--http", "127.0.0.1:0"];
 
@@ -178,4 +182,59 @@ fn a_refused_request_is_the_last_of_its_connection() {
     assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
     stream.shutdown(Shutdown::Write).expect("it is connected");
     rest(&mut stream);
+}
+
+/// How many times each client of the tests below asks.
+const TIMES: usize = 50;
+
+#[test]
+fn a_client_that_closes_its_side_behind_its_request_is_answered() {
+    let (_server, door, admin) = start(&[]);
+    for (port, path) in [(door, "/"), (door, "/nothing"), (admin, "/metrics"), (admin, "/healthz")]
+    {
+        for _ in 0..TIMES {
+            let mut stream = port.connect();
+            let request = format!("GET {path} HTTP/1.1\r\n{}\r\n", host("localhost"));
+            stream.write_all(request.as_bytes()).expect("it reads");
+            stream.shutdown(Shutdown::Write).expect("it is connected");
+            let answer = head(&mut stream);
+            assert_eq!(answer.status, if path == "/nothing" { 404 } else { 200 }, "{path}");
+            // It has closed its side, so this does not wait for any deadline.
+            let length = answer.header("content-length").and_then(|it| it.parse::<usize>().ok());
+            assert_eq!(Some(rest(&mut stream).len()), length, "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_closes_its_side_behind_its_request_is_answered_through_tls() {
+    let [cert, key] = pair();
+    let args = ["--https", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
+    let server = Server::start(2, &args);
+    let https = Admin { addr: address(&server, "https") };
+    for _ in 0..TIMES {
+        let config = trusting(&cert_file());
+        let mut tls = Wire::secure(https.connect(), &config, b"").expect("a handshake");
+        tls.write_all(format!("GET / HTTP/1.1\r\n{}\r\n", host("localhost")).as_bytes())
+            .expect("it reads");
+        tls.end_output().expect("it is connected");
+        assert_eq!(head(&mut tls).status, 200);
+        let mut body = String::new();
+        tls.read_to_string(&mut body).expect("it ends in good order");
+        assert!(body.contains("</html>"), "{body}");
+    }
+}
+
+#[test]
+fn netcat_is_answered_that_closes_its_side_at_the_end_of_its_input() {
+    let (_server, door, admin) = start(&[]);
+    for port in [door, admin] {
+        let line = format!(
+            "printf 'GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' | nc -N {} {}",
+            port.addr.ip(),
+            port.addr.port()
+        );
+        let ended = Program::start(Command::new("sh").args(["-c", &line])).ended();
+        assert!(ended.stdout.starts_with("HTTP/1.1 200 "), "{}: {}", ended.stdout, ended.stderr);
+    }
 }
