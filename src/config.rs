@@ -314,6 +314,19 @@ mod tests {
     }
 
     #[test]
+    fn networks_of_mapped_addresses_are_those_of_ipv4() {
+        let networks = "::ffff:127.0.0.0/104,::ffff:192.0.2.9,::ffff:0:0/96,::/0,2001:db8::/32";
+        for flag in ["--exempt", "--proxies"] {
+            let config = config(&[flag, networks]).unwrap();
+            let networks =
+                if flag == "--exempt" { config.admission.exempt } else { config.proxies };
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            let ipv4 = ["127.0.0.0/8", "192.0.2.9/32", "0.0.0.0/0"];
+            assert_eq!(networks, [&ipv4[..], &["::/0", "2001:db8::/32"]].concat());
+        }
+    }
+
+    #[test]
     fn addresses_may_be_written_with_brackets() {
         assert_eq!(config(&["-i", "[::]", "-p", "0"]).unwrap().address.to_string(), "[::]:0");
         assert_eq!(config(&["-i", "::1"]).unwrap().address.to_string(), "[::1]:42069");

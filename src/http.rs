@@ -6,6 +6,7 @@
 
 mod channel;
 mod files;
+mod forwarded;
 mod host;
 mod office;
 mod origin;
@@ -13,19 +14,21 @@ mod site;
 mod upgrade;
 
 use std::convert::Infallible;
-use std::future::{poll_fn, ready};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use mio::net::TcpStream;
 use rustls::server::ServerConfig;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::model::{CloseReason, Ticket};
-use crate::net::{Places, Turn, Turns, secure};
+use crate::model::CloseReason;
+use crate::net::{Cost, Places, Turn, Turns, Waiting, secure};
 use crate::proto::Wire;
 use crate::socket::{READ_ROOM, Socket};
 use channel::{Channel, Desk};
@@ -51,9 +54,35 @@ const TOO_LATE: &[u8] = b"the request did not come in time\n";
 /// What is sent to who speaks plainly where TLS is spoken.
 const NO_TLS: &[u8] = b"this port speaks TLS: the address begins with https://\n";
 
+/// Whose connection it is.
+#[derive(Debug)]
+pub enum Visitor {
+    /// A client's, which has been admitted.
+    Client(SocketAddr, Waiting),
+    /// A proxy's, on which each request says where it comes from, and is to be admitted.
+    Proxy(SocketAddr),
+}
+
+/// What a request through a proxy is held up by until it is answered: whether it is admitted.
+#[derive(Debug)]
+pub struct Question {
+    /// The proxy.
+    pub proxy: SocketAddr,
+    /// Where the request comes from; or why the proxy does not say.
+    pub client: Result<SocketAddr, &'static str>,
+    /// What is asked for.
+    pub cost: Cost,
+    /// Where to answer.
+    pub answer: oneshot::Sender<Result<Waiting, CloseReason>>,
+}
+
 /// A connection that wants to chat.
 #[derive(Debug)]
 pub struct Upgraded {
+    /// Where its client comes from.
+    pub from: SocketAddr,
+    /// What it is counted under until it has a shard.
+    pub waiting: Waiting,
     /// The connection, with what has come on it behind the request.
     pub socket: Socket,
     /// What is spoken on it.
@@ -65,8 +94,6 @@ pub struct Upgraded {
 pub struct Visited {
     /// Where the client comes from.
     pub from: SocketAddr,
-    /// What it is counted under.
-    pub ticket: Ticket,
     /// The connection if it wants to chat, or why it may not.
     pub outcome: Result<Option<Upgraded>, CloseReason>,
 }
@@ -78,18 +105,25 @@ pub struct Visits {
     refusals: Places<()>,
     desk: Desk,
     site: Site,
+    questions: mpsc::Sender<Question>,
 }
 
 impl Visits {
     /// For a server of `clients_max`, with the rules of `site`. They share their `turn` with
-    /// handshakes.
+    /// handshakes, and ask `questions`.
     #[must_use]
-    pub fn new(clients_max: u32, turn: Turn, site: Site) -> Self {
+    pub fn new(
+        clients_max: u32,
+        turn: Turn,
+        site: Site,
+        questions: mpsc::Sender<Question>,
+    ) -> Self {
         Self {
             places: Places::for_clients(clients_max, turn.clone()),
             refusals: Places::new(REFUSALS_MAX, turn),
             desk: Desk::new(),
             site,
+            questions,
         }
     }
 
@@ -109,19 +143,24 @@ impl Visits {
         self.places.has_room()
     }
 
-    /// Begins one with a client that has been let in, within TLS if there is a `config` for it.
-    /// Whether there was a place for it.
+    /// Begins one with a `visitor`, within TLS if there is a `config` for it. Whether there was a
+    /// place for it.
     pub fn begin(
         &mut self,
         stream: TcpStream,
-        (from, ticket): (SocketAddr, Ticket),
+        visitor: Visitor,
         config: Option<Arc<ServerConfig>>,
     ) -> bool {
-        let visited = move |outcome| Visited { from, ticket, outcome };
+        let (Visitor::Client(from, _) | Visitor::Proxy(from)) = visitor;
+        let visited = move |outcome| Visited { from, outcome };
+        let questions = self.questions.clone();
         let (desk, rules) = (self.desk.clone(), self.site.rules());
         let work = |turns| async move {
             match enter(stream, config, &turns).await {
-                Ok(Some(socket)) => visited(visit(socket, &rules, desk, &turns).await),
+                Ok(Some(socket)) => {
+                    let office = Office::new(&rules, visitor, questions);
+                    visit(socket, office, desk, &turns).await
+                }
                 Ok(None) => visited(Ok(None)),
                 Err(reason) => visited(Err(reason)),
             }
@@ -140,10 +179,7 @@ impl Visits {
         if !self.refusals.has_room() {
             return;
         }
-        let (status, seconds) = match reason {
-            CloseReason::AddressFull | CloseReason::AddressFast => ("429 Too Many Requests", 60),
-            _ => ("503 Service Unavailable", 30),
-        };
+        let (status, seconds) = status_of(reason);
         let answer = answer(&format!("{status}\r\nRetry-After: {seconds}"), line);
         let desk = self.desk.clone();
         let work = |turns: Turns| async move {
@@ -186,33 +222,50 @@ async fn enter(
     }
 }
 
+/// The status of an answer to a client that is not admitted for this reason, and after how many
+/// seconds it may try again.
+fn status_of(reason: CloseReason) -> (StatusCode, u32) {
+    match reason {
+        CloseReason::AddressFull | CloseReason::AddressFast => (StatusCode::TOO_MANY_REQUESTS, 60),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, 30),
+    }
+}
+
 /// Answers a client until it wants to chat or nothing more, or its time is up.
-async fn visit(
-    socket: Socket,
-    rules: &Rules,
-    desk: Desk,
+async fn visit(socket: Socket, office: Office<'_>, desk: Desk, turns: &Turns) -> Visited {
+    let outcome = match Channel::new(socket, desk) {
+        Ok(channel) => converse(channel, &office, turns).await,
+        Err(_) => Ok(None),
+    };
+    Visited { from: office.from(), outcome }
+}
+
+async fn converse(
+    mut channel: Channel,
+    office: &Office<'_>,
     turns: &Turns,
 ) -> Result<Option<Upgraded>, CloseReason> {
-    let Ok(mut channel) = Channel::new(socket, desk) else { return Ok(None) };
-    let office = Office::new(rules);
-    let served = timeout(VISIT_MAX, turns.pace(serve(&mut channel, &office))).await;
-    let outcome = office.outcome();
-    if let (Ok(Ok(read)), Some(Outcome::Chat(wire))) = (&served, outcome) {
-        let (socket, early) = channel.into_socket(read);
-        if early.len() > READ_ROOM {
-            // Who talks so much before it has heard the answer is no client as there are any.
-            return Err(CloseReason::BadRequest);
+    let served = timeout(VISIT_MAX, turns.pace(serve(&mut channel, office))).await;
+    let refused = match (&served, office.outcome()) {
+        (Ok(Ok(read)), Some(Outcome::Chat { wire, from, waiting })) => {
+            let (socket, early) = channel.into_socket(read);
+            if early.len() > READ_ROOM {
+                // Who talks so much before it has heard the answer is no client as there are any.
+                return Err(CloseReason::BadRequest);
+            }
+            // An object in JSON may be spread over lines; a text of several lines is that many.
+            let socket = socket.framed(&early, wire == Wire::WebJson);
+            return Ok(Some(Upgraded { from, waiting, socket, wire }));
         }
-        // An object in JSON may be spread over lines; a text of several lines is that many.
-        let socket = socket.framed(&early, wire == Wire::WebJson);
-        return Ok(Some(Upgraded { socket, wire }));
-    }
+        (_, Some(Outcome::Refused(reason))) => Some(reason),
+        _ => None,
+    };
     let is_late = served.is_err() && channel.is_unanswered();
     let is_none = served.is_ok_and(|it| it.is_err_and(|error| error.is_parse()));
     let last_words = if is_late { answer("408 Request Timeout", TOO_LATE) } else { vec![] };
     leave(&mut channel, &last_words, turns).await;
-    match outcome {
-        Some(Outcome::Refused(reason)) => Err(reason),
+    match refused {
+        Some(reason) => Err(reason),
         _ if is_late || is_none => Err(CloseReason::BadRequest),
         _ => Ok(None),
     }
@@ -220,7 +273,10 @@ async fn visit(
 
 /// Has hyper answer requests until there will be no more: what has come behind the last.
 async fn serve(channel: &mut Channel, office: &Office<'_>) -> hyper::Result<Vec<u8>> {
-    let service = service_fn(|request| ready(Ok::<_, Infallible>(office.answer(&request))));
+    let service = service_fn(|request| {
+        let answer = office.prepare(&request);
+        Box::pin(async { Ok::<_, Infallible>(office.answer(answer).await) })
+    });
     let mut http = http1::Builder::new();
     http.max_header_size(REQUEST_BYTES_MAX).max_headers(HEADERS_MAX);
     // There is one deadline, and it is not hyper's.

@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::board::Board;
 use crate::config::Config;
-use crate::http::{Site, Visits};
+use crate::http::{Question, Rules, Site, Visits};
 use crate::logging::LostLines;
 use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
@@ -44,6 +44,8 @@ pub use trial::{Findings, try_start};
 const NO_ROOM_WAIT: Duration = Duration::from_millis(10);
 /// Refusals of the operator's port that wait to be counted; more are not.
 const REFUSALS_MAX: usize = 64;
+/// Requests through proxies that wait for an answer; others wait to be one of them.
+const QUESTIONS_MAX: usize = 64;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,10 @@ struct Server {
     site: Site,
     /// Clients that the operator's port has refused.
     refused: mpsc::Receiver<(SocketAddr, CloseReason)>,
+    /// Requests through proxies that are to be admitted.
+    questions: mpsc::Receiver<Question>,
+    /// When it was last logged that a proxy does not say where a request comes from.
+    told_unsaid: Option<Instant>,
     started: Instant,
     rejections: Rejections,
 }
@@ -106,6 +112,7 @@ pub fn run(
     let server = Server::start(config, doors.certificates.take(), ports, refused)?;
     server.board.show_reload(true, now_unix());
     server.show_certificate();
+    change_site(&server.site, config, server.certificates.as_ref());
     let signals = Signals::listen()?;
     if let Some(AdminPort { listener, lost }) = doors.admin.take() {
         admin::start(listener, server.facts(lost, refuse))?;
@@ -140,8 +147,8 @@ impl Server {
         board.show_limits(config.connections_max, config.limits.memory_bytes_max);
         let (say_farewell, farewells) = mpsc::unbounded_channel();
         let (origin, started, turn) = (origin()?, Instant::now(), Turn::default());
+        let (ask, questions) = mpsc::channel(QUESTIONS_MAX);
         let site = Site::default();
-        change_site(&site, config, certificates.as_ref());
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
         for ((id, mailbox), core) in shards {
             let parts = Parts {
@@ -177,7 +184,9 @@ impl Server {
                 turn.clone(),
                 &turned_away(CloseReason::NoTls),
             ),
-            visits: Visits::new(config.connections_max, turn, site.clone()),
+            visits: Visits::new(config.connections_max, turn, site.clone(), ask),
+            questions,
+            told_unsaid: None,
             site,
             refused,
             admission: Admission::new(config.admission.clone(), loads.clone()),
@@ -209,6 +218,7 @@ impl Server {
             let open: Vec<&mut Acceptor> =
                 acceptors.iter_mut().filter(|it| self.has_room(it.port())).collect();
             let has_room = open.len() == all;
+            let wait = self.pace_wait();
             tokio::select! {
                 (arrivals, acceptor) = accept(open) => self.welcome(arrivals, acceptor).await,
                 asked = signals.next() => match asked {
@@ -218,10 +228,10 @@ impl Server {
                         break;
                     }
                 },
-                asked = self.proxies.next() => match asked {
-                    Ok(arrival) => self.let_in(vec![arrival]),
-                    Err(proxy) => self.rejections.record(CloseReason::BadProxyHeader, proxy),
-                },
+                // Their connections come at the pace of all others.
+                heard = self.proxies.next(), if wait.is_zero() => self.hear(heard),
+                Some(question) = self.questions.recv(), if wait.is_zero() => self.decide(question),
+                () = tokio::time::sleep(wait), if !wait.is_zero() => {}
                 settled = self.handshakes.next() => self.settle(settled),
                 visited = self.visits.next() => self.see_off(visited),
                 Some((from, reason)) = self.refused.recv() => self.rejections.record(reason, from),
@@ -330,7 +340,8 @@ impl Server {
 /// Has the HTTP ports answer to what `config` and the certificate in use name.
 fn change_site(site: &Site, config: &Config, certificates: Option<&Certificates>) {
     let certified = certificates.map_or(&[][..], |it| &it.facts().names);
-    site.change(config.origins.clone(), config.hosts.clone(), certified);
+    let (hosts, origins) = (config.hosts.clone(), config.origins.clone());
+    site.change(Rules { hosts, origins, proxies: config.proxies.clone() }, certified);
 }
 
 /// Starts the thread of a shard, which says farewell when it ends.

@@ -85,8 +85,9 @@ pub struct Args {
     #[arg(help_heading = "Strangers")]
     pub exempt: Vec<Networks>,
 
-    /// Networks of proxies that send a PROXY header, version 1 or 2, with every connection; limits
-    /// are for the address in it [default: none].
+    /// Networks of proxies, which say where each client comes from; limits are for that address. On
+    /// every port they may send a PROXY header, version 1 or 2; on those for HTTP each request may
+    /// have X-Forwarded-For or Forwarded instead [default: none].
     #[arg(long, env = "HUBBUB_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
     #[arg(value_parser = parse_networks, help_heading = "Strangers")]
     pub proxies: Vec<Networks>,
@@ -307,9 +308,21 @@ fn parse_networks(text: &str) -> Result<Networks, String> {
         return Ok(Networks(vec![]));
     }
     let network = text.parse().or_else(|_| parse_ip(text).map(IpNet::from));
-    network.map(|network| Networks(vec![network])).map_err(|_| {
+    network.map(|network| Networks(vec![canonical(network)])).map_err(|_| {
         "not a network or an address, such as 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32".to_owned()
     })
+}
+
+/// A network of IPv4-mapped addresses as that of IPv4: such clients are counted as IPv4's.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED_BITS: u8 = 96;
+    let bits = network.prefix_len().checked_sub(MAPPED_BITS);
+    match (network.network().to_canonical(), bits) {
+        (ip @ IpAddr::V4(_), Some(bits)) if matches!(network, IpNet::V6(_)) => {
+            IpNet::new_assert(ip, bits)
+        }
+        _ => network,
+    }
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {

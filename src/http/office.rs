@@ -1,22 +1,30 @@
 //! What is answered to each request.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
 use super::files::{File, file};
 use super::host::{Host, Refusal};
 use super::site::Rules;
 use super::upgrade::{Agreement, agree};
-use crate::model::CloseReason;
+use super::{Question, Visitor, forwarded, status_of};
+use crate::model::{CloseReason, Reply};
+use crate::net::{Cost, Waiting};
 use crate::proto::Wire;
 
 /// Requests on a connection.
 const REQUESTS_MAX: u32 = 32;
+/// How long a request through a proxy may wait until it is admitted, while so many come.
+const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(5);
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -37,10 +45,17 @@ const HEADERS: [(HeaderName, &str); 5] = [
 type Answer = Response<Full<Bytes>>;
 
 /// What a visit has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Outcome {
     /// Both sides speak this from here on.
-    Chat(Wire),
+    Chat {
+        /// What is spoken.
+        wire: Wire,
+        /// Where the client comes from.
+        from: SocketAddr,
+        /// What it is counted under.
+        waiting: Waiting,
+    },
     /// It may not chat.
     Refused(CloseReason),
 }
@@ -49,59 +64,140 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Office<'a> {
     rules: &'a Rules,
-    asked: AtomicU32,
-    outcome: OnceLock<Outcome>,
+    /// The proxy whose connection it is, if it is one's.
+    proxy: Option<SocketAddr>,
+    questions: mpsc::Sender<Question>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Where the last request came from.
+    from: SocketAddr,
+    /// What the client is counted under, if it is known by its connection.
+    waiting: Option<Waiting>,
+    requests: u32,
+    outcome: Option<Outcome>,
+}
+
+/// What a request is to be answered with, if it is admitted.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// Where it comes from; or why its proxy does not say.
+    client: Result<SocketAddr, &'static str>,
+    answer: Result<Granted, Refusal>,
+}
+
+#[derive(Debug)]
+enum Granted {
+    Page(Answer),
+    Chat(Agreement),
 }
 
 impl<'a> Office<'a> {
-    pub(super) fn new(rules: &'a Rules) -> Self {
-        Self { rules, asked: AtomicU32::new(0), outcome: OnceLock::new() }
+    pub(super) fn new(
+        rules: &'a Rules,
+        visitor: Visitor,
+        questions: mpsc::Sender<Question>,
+    ) -> Self {
+        let (from, waiting, proxy) = match visitor {
+            Visitor::Client(from, waiting) => (from, Some(waiting), None),
+            Visitor::Proxy(proxy) => (proxy, None, Some(proxy)),
+        };
+        let state = Mutex::new(State { from, waiting, requests: 0, outcome: None });
+        Self { rules, proxy, questions, state }
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the last request came from.
+    pub(super) fn from(&self) -> SocketAddr {
+        self.state().from
+    }
+
+    /// What the visit has come to; the first time it is asked.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        self.outcome.get().copied()
+        self.state().outcome.take()
     }
 
-    pub(super) fn answer(&self, request: &Request<impl Body>) -> Answer {
-        let mut answer = match self.judge(request) {
-            Ok(Some(agreement)) => return self.open(&agreement),
-            Ok(None) => self.page(request.uri().path(), request),
+    /// What `request` is to be answered with.
+    pub(super) fn prepare(&self, request: &Request<impl Body>) -> Prepared {
+        let client = match self.proxy {
+            Some(_) => forwarded::client(request.headers(), &self.rules.proxies),
+            None => Ok(self.from()),
+        };
+        Prepared { client, answer: self.judge(request) }
+    }
+
+    /// The answer to a request, once it is admitted.
+    pub(super) async fn answer(&self, Prepared { client, answer }: Prepared) -> Answer {
+        if let Some(proxy) = self.proxy {
+            self.state().from = client.unwrap_or(proxy);
+        }
+        let mut answer = match answer {
             Err(refusal) => self.refuse(&refusal),
+            Ok(granted) => match (self.admit(client, &granted).await, granted) {
+                (Err(reason), _) => rejection(reason),
+                (Ok(waiting), Granted::Chat(agreement)) => return self.open(&agreement, waiting),
+                (Ok(_), Granted::Page(page)) => page,
+            },
         };
         let headers = answer.headers_mut();
         for (name, value) in HEADERS {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        if self.asked.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_MAX {
+        let mut state = self.state();
+        state.requests += 1;
+        if state.requests >= REQUESTS_MAX {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer
     }
 
-    /// What a client is to have that wants to chat; nothing for one that wants a page.
-    fn judge(&self, request: &Request<impl Body>) -> Result<Option<Agreement>, Refusal> {
+    /// What a client is counted under that asks for this; nothing if its connection was admitted,
+    /// and goes on being one.
+    async fn admit(
+        &self,
+        client: Result<SocketAddr, &'static str>,
+        granted: &Granted,
+    ) -> Result<Option<Waiting>, CloseReason> {
+        let is_chat = matches!(granted, Granted::Chat(_));
+        let Some(proxy) = self.proxy else {
+            return Ok(if is_chat { self.state().waiting.take() } else { None });
+        };
+        let cost = if is_chat { Cost::Connection } else { Cost::Request };
+        let (answer, answered) = oneshot::channel();
+        let question = Question { proxy, client, cost, answer };
+        let asked = async {
+            self.questions.send(question).await.ok()?;
+            answered.await.ok()
+        };
+        match timeout(ADMISSION_WAIT_MAX, asked).await {
+            Ok(Some(admitted)) => admitted.map(Some),
+            // So many come that it is not this one's turn for long, or the server stops.
+            _ => Err(CloseReason::Full),
+        }
+    }
+
+    /// What a client is to have that asks this.
+    fn judge(&self, request: &Request<impl Body>) -> Result<Granted, Refusal> {
         let host = Host::of(request)?;
         host.as_ref().map_or(Ok(()), |host| host.check(&self.rules.hosts))?;
-        if request.uri().path() == "/ws" && is_asking(request) {
-            return agree(request, host.as_ref(), &self.rules.origins).map(Some);
+        let path = request.uri().path();
+        if path != "/ws" || !is_asking(request) {
+            return Ok(Granted::Page(page(path, request)));
         }
-        Ok(None)
+        // A proxy may tell another port than browsers know.
+        let any_port = self.proxy.is_some();
+        agree(request, (host.as_ref(), any_port), &self.rules.origins).map(Granted::Chat)
     }
 
-    fn page(&self, path: &str, request: &Request<impl Body>) -> Answer {
-        if !is_asking(request) {
-            let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are all there is");
-            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
-        }
-        match file(path) {
-            Some(file) => contents(file, request),
-            None => plain(StatusCode::NOT_FOUND, "there is nothing here: the chat is at /"),
-        }
-    }
-
-    fn open(&self, agreement: &Agreement) -> Answer {
-        let _ = self.outcome.set(Outcome::Chat(agreement.wire));
+    fn open(&self, agreement: &Agreement, waiting: Option<Waiting>) -> Answer {
+        let mut state = self.state();
+        let (wire, from) = (agreement.wire, state.from);
+        state.outcome = waiting.map(|waiting| Outcome::Chat { wire, from, waiting });
         let mut answer = Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
             .header(header::CONNECTION, "Upgrade")
@@ -114,7 +210,7 @@ impl<'a> Office<'a> {
     }
 
     fn refuse(&self, refusal: &Refusal) -> Answer {
-        let _ = self.outcome.set(Outcome::Refused(refusal.reason));
+        self.state().outcome = Some(Outcome::Refused(refusal.reason));
         let mut answer = plain(refusal.status, &refusal.line);
         let headers = answer.headers_mut();
         // What a connection comes to is decided once, and a proxy may have others for it.
@@ -126,6 +222,28 @@ impl<'a> Office<'a> {
         }
         answer
     }
+}
+
+fn page(path: &str, request: &Request<impl Body>) -> Answer {
+    if !is_asking(request) {
+        let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are all there is");
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
+    }
+    match file(path) {
+        Some(file) => contents(file, request),
+        None => plain(StatusCode::NOT_FOUND, "there is nothing here: the chat is at /"),
+    }
+}
+
+/// The answer to a client that is not admitted.
+fn rejection(reason: CloseReason) -> Answer {
+    let (status, seconds) = status_of(reason);
+    let mut line = vec![];
+    Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
+    let answer = Response::builder().status(status).header(header::CONTENT_TYPE, PLAIN);
+    let answer = answer.header(header::RETRY_AFTER, seconds).header(header::CONNECTION, "close");
+    answer.body(line.into()).expect("headers of ours")
 }
 
 fn is_asking(request: &Request<impl Body>) -> bool {

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ipnet::IpNet;
+
 use super::host::AllowedHost;
 use super::origin::AllowedOrigin;
 
@@ -13,6 +15,8 @@ pub struct Rules {
     pub hosts: Vec<AllowedHost>,
     /// See [`AllowedOrigin`].
     pub origins: Vec<AllowedOrigin>,
+    /// Where proxies are, whose requests say where they come from.
+    pub proxies: Vec<IpNet>,
 }
 
 /// The rules that hold at the moment: all HTTP ports share them, the operator's too.
@@ -26,17 +30,11 @@ impl Site {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// These hold from now on. A page's origin may chat with its own host, so hosts of `origins`
+    /// These hold from now on. A page's origin may chat with its own host, so hosts of origins
     /// are answered, too, and so are the names in a certificate, which the operator owns.
-    pub fn change(
-        &self,
-        origins: Vec<AllowedOrigin>,
-        mut hosts: Vec<AllowedHost>,
-        certified: &[String],
-    ) {
-        hosts.extend(origins.iter().filter_map(AllowedOrigin::hosts));
-        hosts.extend(certified.iter().filter_map(|name| name.parse().ok()));
-        let rules = Arc::new(Rules { hosts, origins });
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    pub fn change(&self, mut rules: Rules, certified: &[String]) {
+        rules.hosts.extend(rules.origins.iter().filter_map(AllowedOrigin::hosts));
+        rules.hosts.extend(certified.iter().filter_map(|name| name.parse().ok()));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 }

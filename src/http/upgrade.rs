@@ -36,10 +36,10 @@ pub(super) struct Agreement {
 }
 
 /// What a client asks for that comes from a page of the `host` that it asks, of an origin in
-/// `allowed`, or from no page.
+/// `allowed`, or from no page. With `any_port`, a host without a port has lost it on the way.
 pub(super) fn agree(
     request: &Request<impl Body>,
-    host: Option<&Host>,
+    (host, any_port): (Option<&Host>, bool),
     allowed: &[AllowedOrigin],
 ) -> Result<Agreement, Refusal> {
     let headers = request.headers();
@@ -62,12 +62,13 @@ pub(super) fn agree(
     if headers.contains_key(ORIGIN) {
         let origin = only(headers, ORIGIN).and_then(|origin| origin.parse::<Origin>().ok());
         let is_allowed = |it: &Origin| allowed.iter().any(|rule| rule.contains(it));
-        if !origin.is_some_and(|it| it.is_of(host, false) || is_allowed(&it)) {
+        if !origin.is_some_and(|it| it.is_of(host, any_port) || is_allowed(&it)) {
             return Err(Refusal {
                 status: StatusCode::FORBIDDEN,
                 reason: CloseReason::BadOrigin,
                 line: "pages from elsewhere may not chat here: open the page of this address, or \
-                       have the operator name its origin with --allow-origin"
+                       have the operator name its origin with --allow-origin; behind a proxy, \
+                       have it pass on Host with its port, and name the proxy with --proxies"
                     .to_owned(),
             });
         }

@@ -8,6 +8,9 @@ use super::Moment;
 /// More than anything costs that is paid for from an allowance at once: a list and what came with
 /// it, or a batch of connections.
 const DEAREST: u32 = 64;
+/// How far ahead of now any allowance can be spent, in milliseconds, some twelve days: what is
+/// further ahead than half of all moments is behind.
+const AHEAD_MAX_MS: u32 = u32::MAX / 4;
 
 /// How often something may be done: so many times at once, and as many more as the time that has
 /// passed brings.
@@ -25,6 +28,19 @@ impl Allowance {
     pub fn of(times: u32, span: Duration, burst: u32) -> Self {
         let each_ms = span.as_millis() / u128::from(times.max(1));
         Self { each_ms: u32::try_from(each_ms).unwrap_or(u32::MAX), burst }
+    }
+
+    /// How long a whole burst takes to come back, in milliseconds.
+    #[inline]
+    fn burst_ms(self) -> u32 {
+        self.each_ms.saturating_mul(self.burst).min(AHEAD_MAX_MS)
+    }
+
+    /// How far ahead of now it can be spent, in milliseconds: a burst and the dearest after it.
+    #[inline]
+    fn ahead_max(self) -> u32 {
+        let dearest = self.each_ms.saturating_mul(DEAREST);
+        self.burst_ms().saturating_add(dearest).min(AHEAD_MAX_MS)
     }
 }
 
@@ -47,15 +63,22 @@ impl Spent {
     /// Spends `times` of `allowance`, whether there are as many or not.
     #[inline]
     pub fn spend(&mut self, allowance: Allowance, times: u32, now: Moment) {
-        let ahead = self.ahead(allowance, now).saturating_add(times * allowance.each_ms);
-        self.0 = low(now).wrapping_add(ahead);
+        self.spend_ms(allowance, times.saturating_mul(allowance.each_ms), now);
+    }
+
+    /// Spends what comes back in so many milliseconds. It saturates: what is spent beyond
+    /// [`Allowance::ahead_max`] need not be waited for.
+    #[inline]
+    pub fn spend_ms(&mut self, allowance: Allowance, cost_ms: u32, now: Moment) {
+        let ahead = self.ahead(allowance, now).saturating_add(cost_ms);
+        self.0 = low(now).wrapping_add(ahead.min(allowance.ahead_max()));
     }
 
     /// How long until something may be spent again, in milliseconds; 0 if it may now.
     #[inline]
     #[must_use]
     pub fn wait_ms(self, allowance: Allowance, now: Moment) -> u32 {
-        self.ahead(allowance, now).saturating_sub(allowance.each_ms * allowance.burst)
+        self.ahead(allowance, now).saturating_sub(allowance.burst_ms())
     }
 
     /// The same under another allowance: as many times are spent, but no more than can be at once,
@@ -84,8 +107,8 @@ impl Spent {
     #[inline]
     fn ahead(self, allowance: Allowance, now: Moment) -> u32 {
         let ahead = self.0.wrapping_sub(low(now));
-        // Nobody is ever further ahead than by a burst and the dearest thing after it.
-        if ahead > allowance.each_ms * (allowance.burst + DEAREST) { 0 } else { ahead }
+        // `spend_ms` never leaves it further ahead, so it is behind, and high bits are missing.
+        if ahead > allowance.ahead_max() { 0 } else { ahead }
     }
 }
 
@@ -96,6 +119,9 @@ fn low(now: Moment) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     const ALLOWANCE: Allowance = Allowance { each_ms: 100, burst: 20 };
@@ -146,6 +172,32 @@ mod tests {
         spent.spend(ALLOWANCE, 20, start);
         spent.spend(ALLOWANCE, 32, start);
         assert_eq!(spent.wait_ms(ALLOWANCE, start), 3_200);
+    }
+
+    proptest! {
+        /// However much is spent, of whatever allowance: it is never taken for unspent, and never
+        /// has to be waited for longer than for all that can be spent.
+        #[test]
+        fn what_is_spent_stays_spent(
+            each_ms in prop_oneof![1..5_000_u32, any::<u32>()],
+            burst in prop_oneof![0..100_u32, any::<u32>()],
+            costs in vec((prop_oneof![0..100_u32, any::<u32>()], 0..10_000_u64), 1..50),
+            start in any::<u32>(),
+        ) {
+            let allowance = Allowance { each_ms, burst };
+            let mut now = Moment(u64::from(start));
+            let mut spent = Spent::nothing(now);
+            // What a bucket of 64 bits would say.
+            let mut ahead = 0_u64;
+            for (times, passed) in costs {
+                now.0 += passed;
+                ahead = ahead.saturating_sub(passed) + u64::from(times) * u64::from(each_ms);
+                ahead = ahead.min(u64::from(allowance.ahead_max()));
+                spent.spend(allowance, times, now);
+                let wait = ahead.saturating_sub(u64::from(allowance.burst_ms()));
+                prop_assert_eq!(u64::from(spent.wait_ms(allowance, now)), wait);
+            }
+        }
     }
 
     #[test]

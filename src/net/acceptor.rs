@@ -1,7 +1,7 @@
 //! New connections. Whatever `accept` reports, the listener lives on: errors of one connection are
 //! passed over, a lack of resources is waited out.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::net::readiness::Listener;
 
 /// Connections accepted before others get a turn.
-const BATCH_MAX: usize = 32;
+pub(super) const BATCH_MAX: usize = 32;
 /// Connections the kernel keeps for us until we accept them; it may have a lower limit of its own.
 pub const BACKLOG: i32 = 4096;
 /// How often a peer that is silent is asked whether it is still there.
@@ -23,6 +23,8 @@ const PROBES: u32 = 3;
 const UNSENT_BYTES_MAX: u32 = 32 << 10;
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+/// Bytes thrown away of what a client has sent that is refused.
+const DISCARDED_BYTES_MAX: usize = 4 << 10;
 const WARN_EVERY: Duration = Duration::from_secs(1);
 
 /// What is spoken on a connection, which is for the port to say that it came to.
@@ -111,6 +113,8 @@ fn keepalive(vanish_wait: Duration) -> TcpKeepalive {
 
 /// Tells a connection why it cannot stay, if it listens, and closes it.
 pub fn refuse(mut stream: TcpStream, line: &[u8]) {
+    // Closing with input unread would have the kernel throw away what the client has not read.
+    let _ = stream.read(&mut [0; DISCARDED_BYTES_MAX]);
     // A new socket's buffer has room for a line, and whoever does not read it has already gone.
     let _ = stream.write(line);
 }

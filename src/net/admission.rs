@@ -13,6 +13,9 @@ use ipnet::IpNet;
 use crate::model::{Allowance, CloseReason, Moment, Spent, Ticket};
 use crate::net::Loads;
 
+/// Requests that cost as much as a connection: as many as may come on one.
+const REQUESTS_PER_CONNECTION: u32 = 32;
+
 /// What connections are measured by.
 #[derive(Clone, Debug)]
 pub struct AdmissionLimits {
@@ -34,6 +37,16 @@ pub struct AdmissionLimits {
 enum Source {
     V4([u8; 4]),
     V6([u8; 8]),
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// To connect.
+    Connection,
+    /// A page's file, on a connection of a proxy that has others' requests on it, too. As
+    /// [`REQUESTS_PER_CONNECTION`] may come on one connection, each costs that part of one.
+    Request,
 }
 
 /// The table of addresses.
@@ -94,17 +107,37 @@ impl Admission {
     ///
     /// # Errors
     /// Why it may not come in.
-    pub fn admit(&mut self, address: IpAddr, now: Moment) -> Result<Ticket, CloseReason> {
+    pub fn admit(
+        &mut self,
+        address: IpAddr,
+        cost: Cost,
+        now: Moment,
+    ) -> Result<Ticket, CloseReason> {
         let canonical = address.to_canonical();
         if self.limits.exempt.iter().any(|net| net.contains(&canonical)) {
             return Ok(Ticket::EXEMPT);
         }
-        let ticket = self.ticket(Source::of(address), now)?;
-        self.overall.spend(self.limits.overall, 1, now);
+        self.admit_limited(address, cost, now)
+    }
+
+    /// As [`Admission::admit`], but no address is exempt: it is not the client's.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn admit_limited(
+        &mut self,
+        address: IpAddr,
+        cost: Cost,
+        now: Moment,
+    ) -> Result<Ticket, CloseReason> {
+        let ticket = self.ticket(Source::of(address), cost, now)?;
+        if cost == Cost::Connection {
+            self.overall.spend(self.limits.overall, 1, now);
+        }
         Ok(ticket)
     }
 
-    fn ticket(&mut self, source: Source, now: Moment) -> Result<Ticket, CloseReason> {
+    fn ticket(&mut self, source: Source, cost: Cost, now: Moment) -> Result<Ticket, CloseReason> {
         let is_known = self.by_source.contains_key(&source);
         if !is_known && self.by_source.len() >= self.limits.addresses_max {
             self.forget_the_absent();
@@ -126,7 +159,12 @@ impl Admission {
         if spent.wait_ms(self.limits.per_address, now) > 0 {
             return Err(CloseReason::AddressFast);
         }
-        spent.spend(self.limits.per_address, 1, now);
+        let each_ms = self.limits.per_address.each_ms;
+        let cost_ms = match cost {
+            Cost::Connection => each_ms,
+            Cost::Request => each_ms / REQUESTS_PER_CONNECTION,
+        };
+        spent.spend_ms(self.limits.per_address, cost_ms, now);
         Ok(*ticket)
     }
 
@@ -177,7 +215,7 @@ mod tests {
         address: &str,
         now: Moment,
     ) -> Result<Ticket, CloseReason> {
-        let ticket = admission.admit(address.parse().unwrap(), now)?;
+        let ticket = admission.admit(address.parse().unwrap(), Cost::Connection, now)?;
         loads.came(SHARD, ticket);
         Ok(ticket)
     }
@@ -277,13 +315,36 @@ mod tests {
     }
 
     #[test]
+    fn requests_through_a_proxy_cost_what_they_would_on_connections() {
+        let (mut admission, _) = admission(&[]);
+        admission.limits.per_address = Allowance { each_ms: 3_200, burst: 9 };
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let mut ask = |cost, now| admission.admit(address, cost, now);
+        let asked = (0..1_000).take_while(|_| ask(Cost::Request, START).is_ok()).count();
+        assert_eq!(asked, 9 * 32 + 1);
+        assert_eq!(ask(Cost::Connection, START), Err(CloseReason::AddressFast));
+        assert!(ask(Cost::Request, Moment(START.0 + 100)).is_ok());
+    }
+
+    #[test]
+    fn an_address_that_is_not_the_client_s_is_not_exempt() {
+        let (mut admission, _) = admission(&["127.0.0.0/8"]);
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let ticket = admission.admit_limited(address, Cost::Connection, START).unwrap();
+        assert!(!ticket.is_exempt());
+        let mut again = || admission.admit_limited(address, Cost::Connection, START);
+        assert!((0..100).any(|_| again() == Err(CloseReason::AddressFast)));
+    }
+
+    #[test]
     fn f10_a_herd_is_let_in_at_its_pace() {
         let (mut admission, _) = admission(&[]);
         admission.limits.overall = Allowance { each_ms: 2, burst: 100 };
         let mut now = START;
         for n in 0..1_000_u32 {
             now.0 += u64::from(admission.wait_ms(now));
-            admission.admit(IpAddr::from([10, 0, (n >> 8) as u8, n as u8]), now).unwrap();
+            let address = IpAddr::from([10, 0, (n >> 8) as u8, n as u8]);
+            admission.admit(address, Cost::Connection, now).unwrap();
         }
         assert_eq!(now.0 - START.0, (1_000 - 101) * 2);
     }

@@ -21,6 +21,28 @@ pub struct Loads {
     held_bytes: Arc<[AtomicU64]>,
 }
 
+/// A connection that has been admitted and has no place on a shard yet: it counts for its address
+/// until this is dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    loads: Loads,
+    ticket: Ticket,
+}
+
+impl Waiting {
+    /// What it is counted under.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.loads.waits_no_more(self.ticket);
+    }
+}
+
 impl Loads {
     /// None yet, on `shards` shards and under tickets up to `addresses`.
     #[must_use]
@@ -49,6 +71,13 @@ impl Loads {
     /// A connection with `ticket` has been let in, and has no place on a shard yet.
     pub fn waits(&self, ticket: Ticket) {
         self.address(ticket).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// As [`Loads::waits`], until what is returned is dropped.
+    #[must_use]
+    pub fn wait(&self, ticket: Ticket) -> Waiting {
+        self.waits(ticket);
+        Waiting { loads: self.clone(), ticket }
     }
 
     /// A connection with `ticket` no longer waits, because it has gone, or is about to be placed.

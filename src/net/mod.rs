@@ -14,12 +14,12 @@ mod user_timeout;
 mod visitors;
 
 pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, adopt, listen, refuse};
-pub use admission::{Admission, AdmissionLimits};
+pub use admission::{Admission, AdmissionLimits, Cost};
 pub use certificates::{CertificateFacts, CertificateFiles, Certificates, unix_seconds};
 pub use connections::{Connections, Received};
 pub use handshakes::{Handshakes, Settled, secure};
-pub use loads::Loads;
+pub use loads::{Loads, Waiting};
 pub use places::{Places, Turn, Turns};
-pub use proxy::Proxies;
+pub use proxy::{Heard, Proxies};
 pub use readiness::WatchedSocket;
 pub use visitors::Shown;

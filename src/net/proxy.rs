@@ -1,12 +1,12 @@
 //! Connections that come through a proxy, which says in their first bytes where they come from:
 //! versions 1 and 2 of the PROXY protocol.
 //!
-//! Whether a connection has such a header is decided by where it comes from, never by how it looks:
-//! from a proxy it must, and from anybody else it is a line like any other. Everybody could claim
-//! to be anybody otherwise.
+//! Whether a connection may have such a header is decided by where it comes from, never by how it
+//! looks: everybody could claim to be anybody otherwise. From a proxy it must have one, but on the
+//! ports for HTTP, where a proxy may say it in each request instead.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -15,7 +15,8 @@ use ppp::{HeaderResult, v1, v2};
 use tokio::net::TcpStream as TokioStream;
 use tokio::task::JoinSet;
 
-use crate::net::Arrival;
+use crate::net::acceptor::BATCH_MAX;
+use crate::net::{Arrival, Port};
 
 /// How long a proxy may take to send the header of a connection.
 const HEADER_WAIT_MAX: Duration = Duration::from_secs(3);
@@ -26,6 +27,9 @@ const V1_BYTES_MAX: usize = 107;
 /// Bytes that every header has, and by which its version is known.
 const SIGNATURE_BYTES: usize = 12;
 const V1_SIGNATURE: &[u8] = b"PROXY ";
+const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// How often it is looked whether more has come of a signature that came in pieces.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What comes before the rest of a header of version 2: a signature, what it is, how long the rest.
 const V2_START_BYTES: usize = 16;
 /// Connections whose header is waited for, at most.
@@ -35,7 +39,22 @@ const WAITING_MAX: usize = 1024;
 #[derive(Debug)]
 pub struct Proxies {
     networks: Vec<IpNet>,
-    waiting: JoinSet<Result<Arrival, SocketAddr>>,
+    waiting: JoinSet<Heard>,
+}
+
+/// What a proxy has said of a connection of its.
+#[derive(Debug)]
+pub enum Heard {
+    /// It comes from where it says now.
+    Client(Arrival),
+    /// It has HTTP on it, and requests say where they come from.
+    Requests(Arrival),
+    /// The header has no address, as in `LOCAL`, and then a client has spoken.
+    Nowhere(Arrival),
+    /// It is over, and nothing was said: a proxy that looks whether we are there.
+    Silence,
+    /// What was sent is no header, or it came too late; the proxy.
+    Junk(SocketAddr),
 }
 
 impl Proxies {
@@ -73,15 +92,20 @@ impl Proxies {
         }
         let proxy = arrival.from;
         self.waiting.spawn(async move {
-            let header = tokio::time::timeout(HEADER_WAIT_MAX, read_header(arrival));
-            header.await.ok().and_then(Result::ok).ok_or(proxy)
+            let heard = tokio::time::timeout(HEADER_WAIT_MAX, hear(arrival));
+            heard.await.ok().and_then(Result::ok).unwrap_or(Heard::Junk(proxy))
         });
         Ok(())
     }
 
-    /// The next connection that has said where it comes from; or the proxy whose connection is
-    /// closed because it has not, or not in time. Waits for ever while there is none.
-    pub async fn next(&mut self) -> Result<Arrival, SocketAddr> {
+    /// Whether there is room for as many more as are accepted at once.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() + BATCH_MAX <= WAITING_MAX
+    }
+
+    /// What was said of the next connection. Waits for ever while there is none.
+    pub async fn next(&mut self) -> Heard {
         loop {
             match self.waiting.join_next().await {
                 Some(Ok(answer)) => return answer,
@@ -93,26 +117,69 @@ impl Proxies {
     }
 }
 
-/// Reads the header and nothing after it.
-async fn read_header(arrival: Arrival) -> io::Result<Arrival> {
-    let Arrival { stream, from: proxy, port } = arrival;
+/// Reads the header, if there is one, and nothing after it.
+async fn hear(Arrival { stream, from: proxy, port }: Arrival) -> io::Result<Heard> {
     let stream = TokioStream::from_std(stream.into())?;
+    if stream.peek(&mut [0]).await? == 0 {
+        return Ok(Heard::Silence);
+    }
+    let is_http = matches!(port, Port::Http | Port::Https);
+    let header = match starts_as_header(&stream).await? {
+        false if is_http => None,
+        _ => Some(read_header(&stream).await?),
+    };
+    let source = header.map_or(Some(Source::Unknown), |header| source(&header));
+    let arrival = |stream: TokioStream, from| {
+        Ok::<_, io::Error>(Arrival { stream: TcpStream::from_std(stream.into_std()?), from, port })
+    };
+    match source.ok_or(ErrorKind::InvalidData)? {
+        Source::Address(from) => arrival(stream, from).map(Heard::Client),
+        Source::Unknown if is_http => arrival(stream, proxy).map(Heard::Requests),
+        Source::Unknown => match tokio::time::timeout(HEADER_WAIT_MAX, stream.peek(&mut [0])).await
+        {
+            Ok(Ok(1..)) => arrival(stream, proxy).map(Heard::Nowhere),
+            _ => Ok(Heard::Silence),
+        },
+    }
+}
+
+/// Whether what has come begins as a header does. Nothing is read of it, as it may be a request.
+async fn starts_as_header(stream: &TokioStream) -> io::Result<bool> {
+    let mut start = [0; SIGNATURE_BYTES];
+    loop {
+        let count = stream.peek(&mut start).await?;
+        let [is_v1, is_v2] = [V1_SIGNATURE, V2_SIGNATURE].map(|signature| {
+            let common = count.min(signature.len());
+            signature[..common] == start[..common]
+        });
+        if is_v1 && count >= V1_SIGNATURE.len() || is_v2 && count == SIGNATURE_BYTES {
+            return Ok(true);
+        }
+        if !is_v1 && !is_v2 {
+            return Ok(false);
+        }
+        // The kernel has told of all there is, and would tell of it again at once.
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Reads a header and nothing after it.
+async fn read_header(stream: &TokioStream) -> io::Result<Vec<u8>> {
     let mut header = vec![];
-    read(&stream, &mut header, SIGNATURE_BYTES).await?;
+    read(stream, &mut header, SIGNATURE_BYTES).await?;
     if header.starts_with(V1_SIGNATURE) {
         while !header.ends_with(b"\n") && header.len() < V1_BYTES_MAX {
-            read(&stream, &mut header, 1).await?;
+            read(stream, &mut header, 1).await?;
         }
     } else {
-        read(&stream, &mut header, V2_START_BYTES - SIGNATURE_BYTES).await?;
+        read(stream, &mut header, V2_START_BYTES - SIGNATURE_BYTES).await?;
         let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
         if V2_START_BYTES + rest > HEADER_BYTES_MAX {
             return Err(ErrorKind::InvalidData.into());
         }
-        read(&stream, &mut header, rest).await?;
+        read(stream, &mut header, rest).await?;
     }
-    let from = source(&header, proxy).ok_or(ErrorKind::InvalidData)?;
-    Ok(Arrival { stream: TcpStream::from_std(stream.into_std()?), from, port })
+    Ok(header)
 }
 
 /// Reads so many bytes more.
@@ -131,24 +198,34 @@ async fn read(stream: &TokioStream, into: &mut Vec<u8>, count: usize) -> io::Res
     Ok(())
 }
 
+/// Where a connection comes from, as a header has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From there.
+    Address(SocketAddr),
+    /// It does not say, as in a proxy's own checks, or of clients that reach it over a Unix socket.
+    Unknown,
+}
+
 /// Where a connection comes from that has this header, whole and with nothing after it; nothing if
-/// it is no header. Where that does not say, as in a proxy's own checks, it is the proxy itself.
+/// it is no header.
 #[must_use]
-pub fn source(header: &[u8], proxy: SocketAddr) -> Option<SocketAddr> {
+pub fn source(header: &[u8]) -> Option<Source> {
+    let of = |ip: IpAddr, port| Source::Address((ip, port).into());
     match HeaderResult::parse(header) {
         HeaderResult::V1(Ok(header)) => Some(match header.addresses {
-            v1::Addresses::Tcp4(it) => (it.source_address, it.source_port).into(),
-            v1::Addresses::Tcp6(it) => (it.source_address, it.source_port).into(),
-            v1::Addresses::Unknown => proxy,
+            v1::Addresses::Tcp4(it) => of(it.source_address.into(), it.source_port),
+            v1::Addresses::Tcp6(it) => of(it.source_address.into(), it.source_port),
+            v1::Addresses::Unknown => Source::Unknown,
         }),
         HeaderResult::V2(Ok(header)) => Some(match (header.command, header.addresses) {
             (v2::Command::Proxy, v2::Addresses::IPv4(it)) => {
-                (it.source_address, it.source_port).into()
+                of(it.source_address.into(), it.source_port)
             }
             (v2::Command::Proxy, v2::Addresses::IPv6(it)) => {
-                (it.source_address, it.source_port).into()
+                of(it.source_address.into(), it.source_port)
             }
-            _ => proxy,
+            _ => Source::Unknown,
         }),
         HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => None,
     }
@@ -158,15 +235,9 @@ pub fn source(header: &[u8], proxy: SocketAddr) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-
-    fn proxy() -> SocketAddr {
-        ([192, 0, 2, 9], 1).into()
-    }
-
     fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
         let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
-        [SIGNATURE, &[command, family], &length, rest].concat()
+        [V2_SIGNATURE, &[command, family], &length, rest].concat()
     }
 
     #[test]
@@ -177,17 +248,18 @@ mod tests {
         for (header, from) in [
             (b"PROXY TCP4 198.51.100.7 192.0.2.1 12345 80\r\n".to_vec(), "198.51.100.7:12345"),
             (b"PROXY TCP6 2001:db8::7 2001:db8::1 12345 80\r\n".to_vec(), "[2001:db8::7]:12345"),
-            (b"PROXY UNKNOWN\r\n".to_vec(), "192.0.2.9:1"),
-            (b"PROXY UNKNOWN whatever it says\r\n".to_vec(), "192.0.2.9:1"),
+            (b"PROXY UNKNOWN\r\n".to_vec(), ""),
+            (b"PROXY UNKNOWN whatever it says\r\n".to_vec(), ""),
             (v2(0x21, 0x11, &ip4), "198.51.100.7:12345"),
             (v2(0x21, 0x11, &tlv), "198.51.100.7:12345"),
             (v2(0x21, 0x21, &ip6), "[2001:db8::]:12345"),
-            (v2(0x20, 0x00, &[]), "192.0.2.9:1"),
-            (v2(0x20, 0x11, &ip4), "192.0.2.9:1"),
-            (v2(0x21, 0x00, &[]), "192.0.2.9:1"),
-            (v2(0x21, 0x31, &[0; 216]), "192.0.2.9:1"),
+            (v2(0x20, 0x00, &[]), ""),
+            (v2(0x20, 0x11, &ip4), ""),
+            (v2(0x21, 0x00, &[]), ""),
+            (v2(0x21, 0x31, &[0; 216]), ""),
         ] {
-            assert_eq!(source(&header, proxy()), from.parse().ok(), "{header:?}");
+            let from = from.parse().map_or(Source::Unknown, Source::Address);
+            assert_eq!(source(&header), Some(from), "{header:?}");
         }
     }
 
@@ -207,7 +279,7 @@ mod tests {
             &v2(0x2f, 0x11, &[0; 12]),
             b"",
         ] {
-            assert_eq!(source(header, proxy()), None, "{header:?}");
+            assert_eq!(source(header), None, "{header:?}");
         }
     }
 }

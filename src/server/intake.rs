@@ -1,19 +1,23 @@
 //! Who comes in: from being accepted to a place on a shard, or to being turned away.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::select_all;
+use tracing::warn;
 
 use super::Server;
 use crate::core::placement::least_loaded;
-use crate::http::{Upgraded, Visited};
+use crate::http::{Question, Upgraded, Visited, Visitor};
 use crate::mesh::{Mail, Newcomer};
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
-use crate::net::{Acceptor, Arrival, Certificates, Port, Settled, refuse};
+use crate::net::{Acceptor, Arrival, Certificates, Cost, Heard, Port, Settled, refuse};
 use crate::proto::Wire;
 use crate::shard::is_short;
 use crate::socket::Socket;
+
+/// How often it is logged, at most, that a proxy does not say where a request comes from.
+const UNSAID_WARN_EVERY: Duration = Duration::from_secs(60);
 
 impl Server {
     /// Whether there is room for who comes to a port and has something to settle first.
@@ -29,11 +33,59 @@ impl Server {
     pub(super) async fn welcome(&mut self, arrivals: Vec<Arrival>, acceptor: &mut Acceptor) {
         let direct = self.ask_proxies(arrivals);
         self.let_in(direct);
-        let wait = self.admission.wait_ms(self.now());
-        if wait > 0 {
-            acceptor.rest(Duration::from_millis(u64::from(wait)));
+        let wait = self.pace_wait();
+        if !wait.is_zero() {
+            acceptor.rest(wait);
         }
         tokio::task::yield_now().await;
+    }
+
+    /// How long nobody more should come in, because so many came of late.
+    pub(super) fn pace_wait(&self) -> Duration {
+        Duration::from_millis(u64::from(self.admission.wait_ms(self.now())))
+    }
+
+    /// Sees to a connection of which a proxy has said what it will.
+    pub(super) fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Client(arrival) => self.let_in(vec![arrival]),
+            Heard::Requests(arrival) => match self.find_room(0) {
+                Ok(()) => self.begin_visit(arrival, Visitor::Proxy),
+                Err(reason) => self.turn_away(arrival, reason),
+            },
+            Heard::Nowhere(arrival) => self.turn_away(arrival, CloseReason::BadProxyHeader),
+            Heard::Silence => {}
+            Heard::Junk(proxy) => self.rejections.record(CloseReason::BadProxyHeader, proxy),
+        }
+    }
+
+    /// Decides whether a request through a proxy is admitted.
+    pub(super) fn decide(&mut self, Question { proxy, client, cost, answer }: Question) {
+        let now = self.now();
+        let from = client.unwrap_or(proxy);
+        // Its own connection is one of those that have no shard yet.
+        let admitted = self.find_room(1).and_then(|()| match client {
+            Ok(client) => self.admission.admit(client.ip(), cost, now),
+            // Who hides behind a proxy may not have what is allowed to the proxy's machine.
+            Err(_) => self.admission.admit_limited(proxy.ip(), cost, now),
+        });
+        if let Err(why) = client {
+            self.warn_unsaid(proxy, why);
+        }
+        if let Err(reason) = admitted {
+            self.rejections.record(reason, from);
+        }
+        // Its connection may be over, and what it was counted under is free again then.
+        let _ = answer.send(admitted.map(|ticket| self.loads.wait(ticket)));
+    }
+
+    fn warn_unsaid(&mut self, proxy: SocketAddr, why: &str) {
+        let now = Instant::now();
+        if self.told_unsaid.is_none_or(|at| now.duration_since(at) >= UNSAID_WARN_EVERY) {
+            self.told_unsaid = Some(now);
+            warn!(%proxy, "a proxy does not say where a request comes from, its own address \
+                  counts: {why}");
+        }
     }
 
     /// Keeps connections from proxies until they have said where they come from; the others.
@@ -76,17 +128,29 @@ impl Server {
     }
 
     /// Begins what a client that has been let in has to settle before it may chat.
-    fn ask(&mut self, Arrival { stream, from, port }: Arrival, ticket: Ticket) {
-        let has_begun = match (port, &self.certificates) {
-            (Port::Tls, Some(it)) => self.handshakes.begin(stream, (from, ticket), it.for_lines()),
-            (Port::Https, Some(it)) => {
-                self.visits.begin(stream, (from, ticket), Some(it.for_http()))
-            }
-            _ => self.visits.begin(stream, (from, ticket), None),
+    fn ask(&mut self, arrival: Arrival, ticket: Ticket) {
+        let Some(certificates) = self.certificates.as_ref().filter(|_| arrival.port == Port::Tls)
+        else {
+            let waiting = self.loads.wait(ticket);
+            return self.begin_visit(arrival, |from| Visitor::Client(from, waiting));
         };
-        if has_begun {
+        let Arrival { stream, from, .. } = arrival;
+        if self.handshakes.begin(stream, (from, ticket), certificates.for_lines()) {
             self.loads.waits(ticket);
         } else {
+            self.rejections.record(CloseReason::Full, from);
+        }
+    }
+
+    /// Begins a visit to the port for browsers.
+    fn begin_visit(
+        &mut self,
+        Arrival { stream, from, port }: Arrival,
+        visitor: impl FnOnce(SocketAddr) -> Visitor,
+    ) {
+        let certificates = self.certificates.as_ref().filter(|_| port == Port::Https);
+        let config = certificates.map(Certificates::for_http);
+        if !self.visits.begin(stream, visitor(from), config) {
             self.rejections.record(CloseReason::Full, from);
         }
     }
@@ -102,11 +166,10 @@ impl Server {
     }
 
     /// Sees to a connection that browsers use whose visit is over.
-    pub(super) fn see_off(&mut self, Visited { from, ticket, outcome }: Visited) {
-        self.loads.waits_no_more(ticket);
+    pub(super) fn see_off(&mut self, Visited { from, outcome }: Visited) {
         match outcome {
-            Ok(Some(Upgraded { socket, wire })) => {
-                self.welcome_to_chat(socket, (from, ticket), wire);
+            Ok(Some(Upgraded { from, waiting, socket, wire })) => {
+                self.welcome_to_chat(socket, (from, waiting.ticket()), wire);
             }
             Ok(None) => {}
             Err(reason) => self.rejections.record(reason, from),
@@ -133,15 +196,22 @@ impl Server {
     }
 
     fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
+        self.find_room(0)?;
+        self.admission.admit(from.ip(), Cost::Connection, now)
+    }
+
+    /// Whether there is room for one connection more, beside those that have no shard yet. So many
+    /// of these are the one it is about.
+    fn find_room(&self, its_own: usize) -> Result<(), CloseReason> {
         let waiting =
             self.proxies.waiting() + self.handshakes.under_way() + self.visits.under_way();
-        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        let waiting = u32::try_from(waiting.saturating_sub(its_own)).unwrap_or(u32::MAX);
         if self.loads.total() + waiting >= self.connections_max {
             Err(CloseReason::Full)
         } else if is_short(self.loads.held_bytes(), self.memory_bytes_max) {
             Err(CloseReason::Memory)
         } else {
-            self.admission.admit(from.ip(), now)
+            Ok(())
         }
     }
 

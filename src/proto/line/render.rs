@@ -128,6 +128,9 @@ fn why_turned_away(reason: CloseReason) -> &'static str {
         CloseReason::NoTls => {
             "This port speaks TLS: try `openssl s_client -quiet -connect HOST:PORT`"
         }
+        CloseReason::BadProxyHeader => {
+            "The proxy in between does not say where you come from, its operator can have it do so"
+        }
         CloseReason::Memory => "Server is short of memory, please try again later",
         _ => "Server is full, please try again later",
     }
