@@ -19,7 +19,7 @@ use crate::cli::Demands;
 use crate::http::{AllowedHost, AllowedOrigin};
 use crate::machine::{MEMORY_PARTS, Machine, own_descriptors};
 use crate::model::{Allowance, Limits};
-use crate::net::{AdmissionLimits, CertificateFiles};
+use crate::net::{AdmissionLimits, CertificateFiles, ENTRIES_PER_CONNECTION};
 
 /// Least memory that clients and rooms can do with.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
@@ -29,7 +29,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Where the page for browsers is, unless somebody says where.
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-/// Addresses that are remembered, if there may be fewer clients than half of that.
+/// Addresses and networks that are remembered, at least.
 const ADDRESSES_MIN: usize = 1024;
 /// Frames of the longest message that a feed must have room for, so that no one message pushes out
 /// all others.
@@ -153,7 +153,9 @@ impl Config {
 
 /// Addresses to remember where there are at most so many clients.
 fn addresses_max(connections_max: u64) -> usize {
-    usize::try_from(connections_max.saturating_mul(2)).unwrap_or(usize::MAX).max(ADDRESSES_MIN)
+    // Each connection may have entries of its own; as much again is for those that were here.
+    let entries = connections_max.saturating_mul(ENTRIES_PER_CONNECTION as u64 + 1);
+    usize::try_from(entries).unwrap_or(usize::MAX).max(ADDRESSES_MIN)
 }
 
 /// Where browsers come in, if they do.

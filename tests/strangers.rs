@@ -53,6 +53,28 @@ fn f08_an_address_has_so_many_connections_and_no_more() {
 }
 
 #[test]
+fn networks_have_so_many_connections_and_no_more() {
+    let flags = ["--proxies", "127.0.0.9", "--address-connections-max", "2"];
+    let server = start(2, &flags);
+    let come = |family: &str, from: String| {
+        let header = format!("PROXY {family} {from} {from} 4000 1\r\n");
+        let mut client = through_proxy(&server, 9, header.as_bytes(), 1000);
+        (client.read_line() != FULL).then_some(client)
+    };
+    // One customer's, of 56 bits, and then its provider's.
+    let v6 = |n: u32| come("TCP6", format!("2001:db8:7:{n:x}::1"));
+    let customer: Vec<Client> = (0..20).filter_map(v6).collect();
+    assert_eq!(customer.len(), 2 * 4);
+    let others: Vec<Client> = (1..50).filter_map(|n| v6(n << 8)).collect();
+    assert_eq!(customer.len() + others.len(), 2 * 16);
+    let v4: Vec<Client> = (1..50).filter_map(|n| come("TCP4", format!("203.0.113.{n}"))).collect();
+    assert_eq!(v4.len(), 2 * 16);
+    assert!(come("TCP6", "2001:db8:8::1".to_owned()).is_some(), "another network");
+    drop(customer);
+    eventually("there is room", || v6(0).is_some());
+}
+
+#[test]
 fn f08_an_address_may_come_only_so_often() {
     let flags = ["--exempt", "127.0.0.7,::1", "--address-connects-per-minute", "2"];
     let server = Server::start(2, &flags);

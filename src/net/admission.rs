@@ -5,7 +5,7 @@
 //! ticket (see [`Loads`]).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ahash::RandomState;
 use ipnet::IpNet;
@@ -32,12 +32,23 @@ pub struct AdmissionLimits {
     pub overall: Allowance,
 }
 
-/// An address as it is counted: all of IPv4, and of IPv6 the network that one customer is given.
+/// An address as it is counted, or a network around it: its first bits, and how many these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    V4([u8; 4]),
-    V6([u8; 8]),
+struct Source {
+    bits: u64,
+    length: u8,
+    is_ipv4: bool,
 }
+
+/// How many bits of an IPv4 address are counted as one, and how many times the connections of an
+/// address such a network may have: a provider's customers may be many behind few addresses, but
+/// nobody has many of one network by chance.
+const V4_NETWORKS: [(u8, u32); 2] = [(32, 1), (24, 16)];
+/// The same of IPv6. A customer is given 64, 56 or 48 bits (RFC 6177), and within them has as many
+/// addresses as they like.
+const V6_NETWORKS: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
+/// Entries in the table for a connection, at most.
+pub const ENTRIES_PER_CONNECTION: usize = V6_NETWORKS.len();
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,18 +74,18 @@ pub struct Admission {
 }
 
 impl Source {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self::V4(v4.octets()),
-            IpAddr::V6(v6) => Self::V6(network(v6)),
-        }
+    /// The address, and the networks around it from the smallest on, each with how many times the
+    /// connections of an address it may have.
+    fn around(address: IpAddr) -> impl DoubleEndedIterator<Item = (Self, u32)> {
+        let (is_ipv4, bits, networks) = match address.to_canonical() {
+            IpAddr::V4(v4) => (true, u64::from(v4.to_bits()) << 32, &V4_NETWORKS[..]),
+            IpAddr::V6(v6) => (false, (v6.to_bits() >> 64) as u64, &V6_NETWORKS[..]),
+        };
+        networks.iter().map(move |&(length, times)| {
+            let source = Self { bits: bits & (u64::MAX << (64 - length)), length, is_ipv4 };
+            (source, times)
+        })
     }
-}
-
-/// The first 64 bits: within them an owner may have as many addresses as they like.
-fn network(address: Ipv6Addr) -> [u8; 8] {
-    let octets = address.octets();
-    octets[..8].try_into().expect("eight of sixteen")
 }
 
 impl Admission {
@@ -130,32 +141,34 @@ impl Admission {
         cost: Cost,
         now: Moment,
     ) -> Result<Ticket, CloseReason> {
-        let ticket = self.ticket(Source::of(address), cost, now)?;
+        let ticket = self.ticket(address, cost, now)?;
         if cost == Cost::Connection {
             self.overall.spend(self.limits.overall, 1, now);
         }
         Ok(ticket)
     }
 
-    fn ticket(&mut self, source: Source, cost: Cost, now: Moment) -> Result<Ticket, CloseReason> {
-        let is_known = self.by_source.contains_key(&source);
-        if !is_known && self.by_source.len() >= self.limits.addresses_max {
+    fn ticket(&mut self, address: IpAddr, cost: Cost, now: Moment) -> Result<Ticket, CloseReason> {
+        let may_grow =
+            |it: &Self| it.by_source.len() + ENTRIES_PER_CONNECTION <= it.limits.addresses_max;
+        let is_known = Source::around(address).all(|(it, _)| self.by_source.contains_key(&it));
+        if !is_known && !may_grow(self) {
             self.forget_the_absent();
+            if !may_grow(self) {
+                return Err(CloseReason::Full);
+            }
         }
-        if !is_known && self.by_source.len() >= self.limits.addresses_max {
-            return Err(CloseReason::Full);
+        let mut around = Ticket::EXEMPT;
+        for (source, times) in Source::around(address).rev() {
+            let ticket = self.entry(source, now);
+            if self.loads.of_address(ticket) >= self.limits.per_address_max.saturating_mul(times) {
+                return Err(CloseReason::AddressFull);
+            }
+            self.loads.belongs(ticket, around);
+            around = ticket;
         }
-        let (ticket, spent) = self.by_source.entry(source).or_insert_with(|| {
-            let fresh = Ticket(self.next);
-            let ticket = self.free.pop().unwrap_or_else(|| {
-                self.next += 1;
-                fresh
-            });
-            (ticket, Spent::nothing(now))
-        });
-        if self.loads.of_address(*ticket) >= self.limits.per_address_max {
-            return Err(CloseReason::AddressFull);
-        }
+        let (source, _) = Source::around(address).next().expect("the address itself");
+        let (ticket, spent) = self.by_source.get_mut(&source).expect("it has an entry");
         if spent.wait_ms(self.limits.per_address, now) > 0 {
             return Err(CloseReason::AddressFast);
         }
@@ -166,6 +179,19 @@ impl Admission {
         };
         spent.spend_ms(self.limits.per_address, cost_ms, now);
         Ok(*ticket)
+    }
+
+    /// The ticket that `source` is counted under, from now on if it was not yet.
+    fn entry(&mut self, source: Source, now: Moment) -> Ticket {
+        let (ticket, _) = self.by_source.entry(source).or_insert_with(|| {
+            let fresh = Ticket(self.next);
+            let ticket = self.free.pop().unwrap_or_else(|| {
+                self.next += 1;
+                fresh
+            });
+            (ticket, Spent::nothing(now))
+        });
+        *ticket
     }
 
     /// Makes room for others. Whoever has come too fast may do so again then, which is no worse
@@ -243,6 +269,41 @@ mod tests {
     }
 
     #[test]
+    fn networks_around_an_address_have_so_many_connections_and_no_more() {
+        let mut all = admission(&[]);
+        // Three of an address, twelve of 56 bits, 48 of 48 bits, and of 24 bits of IPv4.
+        let v6 = |n: u32| format!("2001:db8:7:{n:x}::1");
+        let v4 = |n: u32| format!("192.0.2.{n}");
+        let mut count = |name: &dyn Fn(u32) -> String, range: std::ops::Range<u32>| {
+            let come = range.flat_map(|n| [n; 4]).filter(|&n| {
+                let came = comes(&mut all, &name(n), START);
+                assert!(matches!(came, Ok(_) | Err(CloseReason::AddressFull)), "{came:?}");
+                came.is_ok()
+            });
+            come.count()
+        };
+        assert_eq!(count(&v6, 0..0x100), 12, "one of 56 bits");
+        assert_eq!(count(&v6, 0x100..0x1000), 36, "the rest of 48 bits");
+        assert_eq!(count(&v4, 0..256), 48, "one of 24 bits");
+        assert!(comes(&mut all, "2001:db8:8::1", START).is_ok(), "another of 48 bits");
+        assert!(comes(&mut all, "192.0.3.1", START).is_ok(), "another of 24 bits");
+    }
+
+    #[test]
+    fn what_goes_makes_room_in_every_network_around_it() {
+        let mut all = admission(&[]);
+        let v6 = |n: u32| format!("2001:db8:7:{n:x}::1");
+        for _ in 0..3 {
+            let tickets: Vec<Ticket> =
+                (0..12).map(|n| comes(&mut all, &v6(n), START).unwrap()).collect();
+            assert_eq!(comes(&mut all, &v6(12), START), Err(CloseReason::AddressFull));
+            tickets.into_iter().for_each(|ticket| all.1.went(SHARD, ticket));
+            all.0.forget_the_absent();
+            assert!(all.0.by_source.is_empty());
+        }
+    }
+
+    #[test]
     fn f08_an_address_may_come_only_so_often() {
         let mut all = admission(&[]);
         let mut come_and_go = |now| {
@@ -285,13 +346,13 @@ mod tests {
         let loads = Loads::new(1, ADDRESSES_MAX);
         let low = AdmissionLimits {
             exempt: vec![],
-            addresses_max: 2,
+            addresses_max: 5,
             per_address_max: 1,
             per_address: Allowance { each_ms: 60_000, burst: 1 },
             overall: Allowance { each_ms: 1, burst: 1_000_000 },
         };
         let high = AdmissionLimits {
-            addresses_max: 3,
+            addresses_max: 6,
             per_address_max: 5,
             per_address: Allowance { each_ms: 1, burst: 100 },
             ..low.clone()

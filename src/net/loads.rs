@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use crate::model::{ShardId, Ticket};
 
-/// Tickets whose counts are allocated together, when the first of them is used: 64 KiB. A server
+/// Tickets whose counts are allocated together, when the first of them is used: 128 KiB. A server
 /// that may have more clients some day, up to its descriptor limit, does not pay for them before.
 const SEGMENT: usize = 16 << 10;
 
 /// The counts of [`SEGMENT`] tickets in a row.
-type Segment = OnceLock<Box<[AtomicU32]>>;
+type Segment = OnceLock<Box<[Node]>>;
 
 /// Connections per shard and per ticket, shared by the acceptor and all shards.
 #[derive(Clone, Debug)]
@@ -19,6 +19,14 @@ pub struct Loads {
     shards: Arc<[AtomicU32]>,
     addresses: Arc<[Segment]>,
     held_bytes: Arc<[AtomicU64]>,
+}
+
+/// What is counted under a ticket.
+#[derive(Debug, Default)]
+struct Node {
+    connections: AtomicU32,
+    /// The ticket of the network around it, whose connections these are, too; 0 for none.
+    around: AtomicU32,
 }
 
 /// A connection that has been admitted and has no place on a shard yet: it counts for its address
@@ -62,15 +70,46 @@ impl Loads {
         self.addresses.len() * SEGMENT - 1
     }
 
-    fn address(&self, ticket: Ticket) -> &AtomicU32 {
-        let place = ticket.0 as usize;
-        let zeros = || (0..SEGMENT).map(|_| AtomicU32::new(0)).collect();
+    fn node(&self, ticket: u32) -> &Node {
+        let place = ticket as usize;
+        let zeros = || (0..SEGMENT).map(|_| Node::default()).collect();
         &self.addresses[place / SEGMENT].get_or_init(zeros)[place % SEGMENT]
+    }
+
+    /// What is counted under `ticket` counts under that of the network `around` it, too. To be
+    /// called while nothing is counted under it, or if it is so already.
+    pub(super) fn belongs(&self, ticket: Ticket, around: Ticket) {
+        self.node(ticket.0).around.store(around.0, Ordering::Relaxed);
+    }
+
+    /// Calls `change` for the count of `ticket`, and of each network around it.
+    fn change(&self, ticket: Ticket, change: impl Fn(&AtomicU32)) {
+        let mut at = ticket.0;
+        loop {
+            let node = self.node(at);
+            change(&node.connections);
+            at = node.around.load(Ordering::Relaxed);
+            if at == 0 {
+                break;
+            }
+        }
+    }
+
+    fn add(&self, ticket: Ticket) {
+        self.change(ticket, |count| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    fn take(&self, ticket: Ticket) {
+        self.change(ticket, |count| {
+            count.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 
     /// A connection with `ticket` has been let in, and has no place on a shard yet.
     pub fn waits(&self, ticket: Ticket) {
-        self.address(ticket).fetch_add(1, Ordering::Relaxed);
+        self.add(ticket);
     }
 
     /// As [`Loads::waits`], until what is returned is dropped.
@@ -82,19 +121,19 @@ impl Loads {
 
     /// A connection with `ticket` no longer waits, because it has gone, or is about to be placed.
     pub fn waits_no_more(&self, ticket: Ticket) {
-        self.address(ticket).fetch_sub(1, Ordering::Relaxed);
+        self.take(ticket);
     }
 
     /// A connection with `ticket` has been placed on `shard`.
     pub fn came(&self, shard: ShardId, ticket: Ticket) {
         self.shards[shard.index()].fetch_add(1, Ordering::Relaxed);
-        self.address(ticket).fetch_add(1, Ordering::Relaxed);
+        self.add(ticket);
     }
 
     /// A connection with `ticket` on `shard` is closed, its descriptor free again.
     pub fn went(&self, shard: ShardId, ticket: Ticket) {
         self.shards[shard.index()].fetch_sub(1, Ordering::Relaxed);
-        self.address(ticket).fetch_sub(1, Ordering::Relaxed);
+        self.take(ticket);
     }
 
     /// Connections on each shard, in order.
@@ -122,6 +161,6 @@ impl Loads {
     /// Connections under `ticket`.
     #[must_use]
     pub fn of_address(&self, ticket: Ticket) -> u32 {
-        self.address(ticket).load(Ordering::Relaxed)
+        self.node(ticket.0).connections.load(Ordering::Relaxed)
     }
 }

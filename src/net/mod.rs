@@ -14,7 +14,7 @@ mod user_timeout;
 mod visitors;
 
 pub use acceptor::{Acceptor, Arrival, BACKLOG, Port, adopt, listen, refuse};
-pub use admission::{Admission, AdmissionLimits, Cost};
+pub use admission::{Admission, AdmissionLimits, Cost, ENTRIES_PER_CONNECTION};
 pub use certificates::{CertificateFacts, CertificateFiles, Certificates, unix_seconds};
 pub use connections::{Connections, Received};
 pub use handshakes::{Handshakes, Settled, secure};
