@@ -160,8 +160,11 @@ fn misbehave(tls: &TlsServer, http: SocketAddr) -> Vec<(&'static str, &'static s
     wait_for_reason(server, "address-full");
     let come_and_go = || {
         let mut client = Client::connect_from("127.0.0.19", server);
-        client.send("/quit");
-        while client.read_line_or_end().is_some() {}
+        // Who is let in leaves before the next comes, or there would be too many of them.
+        if client.read_line() == "Server commands" {
+            client.send("/quit");
+            while client.read_blindly(1 << 10) > 0 {}
+        }
     };
     (0..6).for_each(|_| come_and_go());
     wait_for_reason(server, "address-fast");
