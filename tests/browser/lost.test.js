@@ -73,7 +73,7 @@ test('a name that somebody has meanwhile is asked for until it is free', async (
   await amy.find('#claim').waitFor({ state: 'hidden' });
 });
 
-test('what is written without a connection is said when it is back, in order and once', async () => {
+test('what is written without a connection is said later, in order and once', async () => {
   const nic = await LineClient.enter(server, 'nic');
   await amy.write('/join den');
   await amy.isIn('den');

@@ -80,7 +80,8 @@ test('a room that is opened is read as far as it is in sight', async () => {
   await amy.isIn('den');
   assert.equal(Number.parseInt(await badge.textContent(), 10), unread);
   await amy.room('main').click();
-  assert.match(await amy.find('.unread + .line').textContent(), new RegExp(`line ${90 - unread}\\.`));
+  const first = await amy.find('.unread + .line').textContent();
+  assert.ok(first.includes(`line ${90 - unread}.`), first);
   await amy.find('#jump').click();
   await badge.waitFor({ state: 'detached' });
 });

@@ -50,7 +50,8 @@ async function speaksUnnoticed(who = amy) {
   await who.write('still here');
   await nic.hears(/amy: still here/);
 }
-const noticed = () => nic.received.split('\n').filter((line) => / (?:joined|left)$| is now /.test(line));
+const noticed = () => nic.received.split('\n')
+  .filter((line) => / (?:joined|left)$| is now /.test(line));
 
 test('a page that is loaded again has its name and rooms at once', async () => {
   await amy.write('/join den');

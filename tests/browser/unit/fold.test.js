@@ -39,7 +39,8 @@ test('a crowd is counted', () => {
 
 test('nobody is counted who did not move', () => {
   const steps = fold(tally(0, 100), tally(1, 0), tally(2, 3)).steps.map(({ text }) => text);
-  assert.deepEqual(steps, ['100 people left', '1 person came in', '2 people came in, 3 people left']);
+  assert.deepEqual(steps,
+    ['100 people left', '1 person came in', '2 people came in, 3 people left']);
 });
 
 test('a long run is bounded, and still counts right', () => {
