@@ -97,6 +97,28 @@ fn a_telnet_client_may_end_lines_as_telnet_does() {
 }
 
 #[test]
+fn a_client_that_begins_with_telnet_gets_cr_lf() {
+    on_every_shard_count(|server| {
+        let [mut bob] = people(server, ["bob"]);
+        // It has to begin within a moment, which a busy machine may let pass.
+        let telnet = (0..20).find_map(|_| {
+            let mut amy = Client::connect(server);
+            amy.send_bytes(b"\xff\xfb\x1f/users\r\n");
+            amy.expect_help_and_name();
+            (amy.read_line() == "You joined main\r").then_some(amy)
+        });
+        let mut amy = telnet.expect("telnet is noticed");
+        bob.send("hi");
+        amy.skip_to("bob: hi\r");
+        amy.send("/join den");
+        amy.skip_to("You joined den\r");
+        bob.skip_to("bob: hi");
+        bob.send("still LF alone");
+        bob.skip_to("bob: still LF alone");
+    });
+}
+
+#[test]
 fn editing_keys_in_character_mode_edit_the_line() {
     on_every_shard_count(|server| {
         let [mut amy, mut bob] = people(server, ["amy", "bob"]);

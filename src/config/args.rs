@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_CONNECTIONS_MAX", value_name = "1..")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_max: Option<u32>,
-    /// Most clients at a time from one IPv4 address, or from one IPv6 network of 64 bits; 4 times as
+    /// Most clients at a time from one IPv4 address, or one IPv6 network of 64 bits; 4 times as
     /// many from one of 56 bits, 16 times from one of 48 bits, or of 24 bits of IPv4.
     #[arg(long, env = "HUBBUB_ADDRESS_CONNECTIONS_MAX", value_name = "1..")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), default_value_t = 64)]

@@ -45,6 +45,15 @@ impl Core {
         }
     }
 
+    /// The client of the session in `slot` speaks the telnet protocol. That changes how it is
+    /// spoken to unless it is in a room already: its place there is among those of its wire class.
+    pub fn handle_telnet(&mut self, slot: Slot) {
+        let session = &mut self.sessions[slot];
+        if session.registering {
+            session.wire = session.wire.with_telnet();
+        }
+    }
+
     /// The first line of the session in `slot` has turned out to be of another protocol: it ends,
     /// and its client is told where to go instead, as the first thing if that can still be done.
     pub fn handle_foreign(

@@ -461,7 +461,7 @@ impl Connections {
 /// What is spoken on a connection, as a place in [`PROTOCOLS`].
 fn protocol(wire: Wire, is_tls: bool) -> u8 {
     let first = match wire {
-        Wire::Line => 0,
+        Wire::Line | Wire::Telnet => 0,
         Wire::WebLine => 2,
         Wire::WebJson => 4,
     };

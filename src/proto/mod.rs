@@ -20,6 +20,8 @@ use crate::model::{Command, Event, Limits, Name, Reply, Stamp};
 pub enum Wire {
     /// Lines of text, for `nc` and `telnet`.
     Line,
+    /// The same lines with CR LF at their ends, for clients that speak the telnet protocol.
+    Telnet,
     /// The same lines, in the frames of a WebSocket.
     WebLine,
     /// JSON, in the frames of a WebSocket.
@@ -49,7 +51,7 @@ impl Wire {
     #[must_use]
     pub fn decoder(self) -> Decoder {
         match self {
-            Self::Line => Decoder::Line(line::Decoder::new(line::STRIKES_MAX)),
+            Self::Line | Self::Telnet => Decoder::Line(line::Decoder::new(line::STRIKES_MAX)),
             // Frames that say they are text have to be.
             Self::WebLine => Decoder::WebLine(line::Decoder::new(1)),
             Self::WebJson => Decoder::WebJson(web::RequestDecoder::default()),
@@ -61,7 +63,13 @@ impl Wire {
     #[inline]
     #[must_use]
     pub fn is_framed(self) -> bool {
-        self != Self::Line
+        matches!(self, Self::WebLine | Self::WebJson)
+    }
+
+    /// The class of a client that has turned out to speak the telnet protocol.
+    #[must_use]
+    pub fn with_telnet(self) -> Self {
+        if self == Self::Line { Self::Telnet } else { self }
     }
 
     /// Whether a newcomer is taken to the lobby, because its client does not ask for a room.
@@ -94,6 +102,7 @@ impl Wire {
     pub fn render_event(self, room: &Name, stamp: Stamp, event: &Event<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Line => line::event(event, out),
+            Self::Telnet => line::telnet_event(event, out),
             Self::WebLine => web::line_event(event, out),
             Self::WebJson => web::json_event(room, stamp, event, out),
         }
@@ -103,6 +112,7 @@ impl Wire {
     pub fn render_reply(self, reply: &Reply<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Line => line::reply(reply, out),
+            Self::Telnet => line::telnet_reply(reply, out),
             Self::WebLine => web::line_reply(reply, out),
             Self::WebJson => web::json_reply(reply, out),
         }
@@ -120,6 +130,12 @@ impl Decoder {
             Self::WebLine(_) | Self::WebJson(_) if input.contains(&b'\n') => Opening::Line,
             Self::WebLine(_) | Self::WebJson(_) => Opening::Unfinished,
         }
+    }
+
+    /// Whether the client has sent a telnet command.
+    #[must_use]
+    pub fn speaks_telnet(&self) -> bool {
+        matches!(self, Self::Line(decoder) if decoder.speaks_telnet())
     }
 
     /// How many bytes a decoder may leave unfinished; also the most a client can make the server

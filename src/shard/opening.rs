@@ -43,7 +43,11 @@ impl Shard {
         input: &mut Range<usize>,
         now: Moment,
     ) -> bool {
-        match self.connections.opening(slot, input.clone()) {
+        let (opening, speaks_telnet) = self.connections.opening(slot, input.clone());
+        if speaks_telnet {
+            self.core.handle_telnet(slot);
+        }
+        match opening {
             Opening::Line => self.core.handle_first_line(slot, now),
             Opening::Unfinished => {}
             Opening::Undecided => return false,

@@ -1,5 +1,5 @@
 //! Lines that the user has sent and the server has not shown to have taken. A connection may be
-//! dead for long before anybody notices, and what was sent into it must not vanish in silence.
+//! dead for long before that is noticed, and what was sent into it must not vanish in silence.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

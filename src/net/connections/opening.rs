@@ -16,13 +16,14 @@ impl Connections {
     }
 
     /// What `input`, a part of the buffer that is the first of the connection in `slot`, begins
-    /// with. After a line, or another protocol, this is not to be asked again.
+    /// with, and whether its client speaks telnet. After a line, or another protocol, this is not
+    /// to be asked again.
     #[cold]
-    pub fn opening(&mut self, slot: Slot, input: Range<usize>) -> Opening {
+    pub fn opening(&mut self, slot: Slot, input: Range<usize>) -> (Opening, bool) {
         let connection = self.table[slot as usize].as_mut().expect("a connection that is read");
         let opening = connection.decoder.opening(&self.buffer[input], &self.limits);
         connection.awaits_first_line = matches!(opening, Opening::Unfinished | Opening::Undecided);
-        opening
+        (opening, connection.decoder.speaks_telnet())
     }
 
     /// The session of the connection in `slot` counts from now on: tells the log.

@@ -61,6 +61,10 @@ impl Decoder {
         self.telnet.filter(buffer, arrived)
     }
 
+    pub(in crate::proto) fn speaks_telnet(&self) -> bool {
+        self.telnet.is_spoken()
+    }
+
     // See [`crate::proto::Decoder::next`].
     #[inline(always)]
     pub(in crate::proto) fn next<'a>(

@@ -9,4 +9,4 @@ mod telnet;
 pub(super) use decode::{Decoder, STRIKES_MAX, line_bytes_max};
 pub use opening::Opening;
 pub(super) use opening::{answer, begins_proxy_header, opening};
-pub(super) use render::{event, reply};
+pub(super) use render::{event, reply, telnet_event, telnet_reply};

@@ -39,6 +39,30 @@ pub(in crate::proto) fn event(event: &Event<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// The same with CR LF at its end.
+// Never inlined, as it would be on the way of lines that end in LF.
+#[inline(never)]
+pub(in crate::proto) fn telnet_event(it: &Event<'_>, out: &mut Vec<u8>) {
+    event(it, out);
+    out.pop();
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A reply with CR LF at the ends of its lines.
+pub(in crate::proto) fn telnet_reply(it: &Reply<'_>, out: &mut Vec<u8>) {
+    if let Reply::Telnet(answer) = *it {
+        return telnet::answer(answer, out);
+    }
+    let mut lines = vec![];
+    reply(it, &mut lines);
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(text) => out.extend([text, b"\r\n"].concat()),
+            None => out.extend_from_slice(line),
+        }
+    }
+}
+
 pub(in crate::proto) fn reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     match *reply {
         Reply::Help => out.extend_from_slice(HELP.as_bytes()),
@@ -165,7 +189,7 @@ fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Name, RoomSize};
+    use crate::model::{Name, RoomSize, TelnetAnswer};
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -192,6 +216,20 @@ mod tests {
             event(&e, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), line);
         }
+    }
+
+    #[test]
+    fn telnets_lines_are_the_same_with_cr_lf() {
+        let bob = name("bob");
+        let mut out = vec![];
+        telnet_event(&Event::Joined(&bob), &mut out);
+        telnet_reply(&Reply::Help, &mut out);
+        let expected = format!("bob joined\n{HELP}").replace('\n', "\r\n");
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        // An option may have the number of a line feed.
+        let mut out = vec![];
+        telnet_reply(&Reply::Telnet(TelnetAnswer::Wont(b'\n')), &mut out);
+        assert_eq!(out, b"\xff\xfc\n");
     }
 
     #[test]

@@ -66,8 +66,7 @@ enum State {
 #[derive(Debug, Default)]
 pub(super) struct Telnet {
     state: State,
-    /// There is more to look for than an `IAC`: one that has begun something, or telnet's line
-    /// ends.
+    /// There is more to look for than an `IAC`: what one has begun, or telnet's line ends.
     is_engaged: bool,
     /// The client has sent a telnet command: it ends its lines as telnet does, and its terminal may
     /// be in character mode, in which editing keys are sent as they are pressed.

@@ -70,6 +70,10 @@ impl Reader {
             self.lines.extend(bytes);
             return;
         }
+        if self.wire == Wire::Telnet {
+            self.lines.extend(bytes.filter(|&byte| byte != b'\r'));
+            return;
+        }
         self.partial.extend(bytes);
         while let Some((opcode, payload)) = self.next_frame() {
             assert!(!self.ended, "nothing comes after the end");

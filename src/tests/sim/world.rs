@@ -71,7 +71,7 @@ impl World {
             ..Limits::default()
         };
         let goes_down = rng.one_in(6);
-        let wires = &[Wire::Line, Wire::Line, Wire::WebLine, Wire::WebJson];
+        let wires = &[Wire::Line, Wire::Telnet, Wire::WebLine, Wire::WebJson];
         Self { goes_down, wires, ..Self::of(rng, seed, shards, credit_max, limits) }
     }
 
