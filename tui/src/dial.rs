@@ -30,19 +30,13 @@ pub(crate) async fn connect(
             let connected = timeout_at(deadline, TcpStream::connect(address)).await;
             (address, connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
         });
-        // The next one is tried when its time has come, or nothing is left to wait for.
-        let mut delay = std::pin::pin!(sleep(ATTEMPT_DELAY));
-        while !attempts.is_empty() {
-            tokio::select! {
-                Some((address, connected)) = attempts.next() => match connected {
-                    Ok(stream) => return Ok(stream),
-                    Err(error) => {
-                        failures.push((address, error));
-                        break;
-                    }
-                },
-                () = &mut delay, if !untried.is_empty() => break,
-            }
+        // The next one is tried when its time has come, or at once when one has failed.
+        tokio::select! {
+            Some((address, connected)) = attempts.next() => match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failures.push((address, error)),
+            },
+            () = sleep(ATTEMPT_DELAY), if !untried.is_empty() => {}
         }
     }
     while let Some((address, connected)) = attempts.next().await {
