@@ -23,8 +23,6 @@ use crate::net::{AdmissionLimits, CertificateFiles, ENTRIES_PER_CONNECTION};
 
 /// Least memory that clients and rooms can do with.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
-/// Bytes of memory for a message of a usual length, with what is kept beside it.
-const HISTORY_BYTES_PER_MESSAGE: usize = 512;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Where the page for browsers is, unless somebody says where.
@@ -96,7 +94,7 @@ impl Config {
         let limits = Limits {
             message_chars_max: args.message_chars_max as usize,
             history_messages_max: history_messages(args),
-            history_bytes_max: history_bytes(args),
+            history_bytes_max: args.history_bytes_max as usize,
             line_history: args.line_history,
             pong_wait_max: Duration::from_secs(args.ping_seconds),
             announce_max: args.announce_max,
@@ -171,12 +169,6 @@ fn http(args: &Args) -> Option<SocketAddr> {
 fn history_messages(args: &Args) -> usize {
     let is_for_lines_only = http(args).is_none() && args.https.is_none();
     if is_for_lines_only && !args.line_history { 0 } else { args.history_messages as usize }
-}
-
-/// Bytes for as many messages as a room may remember, of a usual length or a few of the longest.
-fn history_bytes(args: &Args) -> usize {
-    let longest = args.message_chars_max as usize * 16;
-    (args.history_messages as usize * HISTORY_BYTES_PER_MESSAGE).max(longest)
 }
 
 /// What `args` need of any machine.

@@ -142,6 +142,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("drain-seconds", "here: a_changed_drain_holds_for_the_next_stop"),
     ("tls-cert", "settings: a_certificate_changes_for_the_next_handshake_..."),
     ("tls-key", "settings: a_certificate_changes_for_the_next_handshake_..."),
+    ("history-bytes-max", "core::history: a_lowered_limit_trims_at_once"),
+    ("allow-host", "web: a reload changes it with allow-origin"),
     ("allow-origin", "web: f18_pages_may_chat_whose_origin_the_operator_..."),
     ("log-level", "settings: the_log_changes_its_level"),
     ("feed-bytes-max", "read whenever something is said: core::feed"),

@@ -145,6 +145,12 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_HISTORY_MESSAGES", value_name = "0..=1000", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=1000), help_heading = "Rooms")]
     pub history_messages: u32,
+    /// Bytes that these messages may take in each room; it forgets the oldest over that. The
+    /// default is enough for 50 of the longest.
+    #[arg(long, env = "HUBBUB_HISTORY_BYTES_MAX", value_name = "32768..")]
+    #[arg(value_parser = clap::value_parser!(u32).range(32_768..), default_value_t = 1 << 18)]
+    #[arg(help_heading = "Rooms")]
+    pub history_bytes_max: u32,
     /// Tell them to those who read lines, too, after one line that says how many there are: clients
     /// that do not know of it take them for new ones.
     #[arg(long, env = "HUBBUB_LINE_HISTORY", help_heading = "Rooms")]

@@ -61,22 +61,36 @@ impl History {
     pub fn since(&self, since: Since) -> Past {
         let is_same_life = since.epoch == self.epoch;
         let known = if is_same_life { since.seq } else { 0 };
-        let mut forgotten = self.last_seq;
+        // The message that comes next on the way back, if nothing is missing.
+        let mut expected = self.last_seq;
+        let mut is_missing = false;
         let mut messages = vec![];
         for frame in (self.log.first()..self.log.head()).rev() {
             let bytes = self.log.bytes(frame..frame + 1);
             let (link, message) = bytes.split_at(LINK_BYTES);
             let said = past::decode(message).next().expect("a message as it was written");
             if said.stamp.seq <= known {
-                forgotten = 0;
                 break;
             }
-            forgotten = u64::from_le_bytes(link.try_into().expect("a link"));
+            // None is remembered that was said while that was turned off.
+            is_missing |= said.stamp.seq != expected;
+            expected = u64::from_le_bytes(link.try_into().expect("a link"));
             messages.push(message);
         }
-        let gap = if is_same_life { forgotten > known } else { since != Since::ALL };
+        is_missing |= expected > known;
+        let gap = if is_same_life { is_missing } else { since != Since::ALL };
         let messages = messages.into_iter().rev().flatten().copied().collect();
         Past { epoch: self.epoch, gap, messages }
+    }
+
+    /// Other limits hold from now on: forgets what is over them.
+    pub fn trim(&mut self, spares: &mut Spares, limits: &Limits) {
+        if limits.history_messages_max == 0 {
+            self.log.release(spares);
+        } else {
+            self.log.trim(&Shares::of_history(limits));
+            self.log.shrink(spares);
+        }
     }
 
     /// Bytes of memory it holds.
@@ -148,6 +162,50 @@ mod tests {
     fn who_was_in_another_life_of_the_room_may_have_missed_anything() {
         assert_eq!(told(&history(3, &[2, 3]), EPOCH + 1, 99), (true, vec![2, 3]));
         assert_eq!(told(&history(3, &[]), EPOCH + 1, 99), (true, vec![]));
+    }
+
+    #[test]
+    fn what_was_said_while_nothing_was_remembered_is_missing() {
+        let (mut spares, mut history) = (Spares::default(), History::new(EPOCH));
+        let bob = Name::new("bob").unwrap();
+        let mut say = |history: &mut History, max, seq| {
+            let limits = Limits { history_messages_max: max, ..Limits::default() };
+            let stamp = Stamp { seq, time: 1_000 + seq };
+            history.add(&mut spares, &limits, stamp, &bob, &format!("message {seq}"));
+        };
+        (1..=3).for_each(|seq| say(&mut history, 9, seq));
+        (4..=5).for_each(|seq| say(&mut history, 0, seq));
+        assert_eq!(told(&history, EPOCH, 2), (true, vec![3]));
+        assert_eq!(told(&history, EPOCH, 5), (false, vec![]));
+        (6..=7).for_each(|seq| say(&mut history, 9, seq));
+        assert_eq!(told(&history, EPOCH, 2), (true, vec![3, 6, 7]));
+        assert_eq!(told(&history, EPOCH, 4), (true, vec![6, 7]));
+        assert_eq!(told(&history, EPOCH, 5), (false, vec![6, 7]));
+    }
+
+    #[test]
+    fn a_lowered_limit_trims_at_once() {
+        let mut history = history(9, &[2, 3, 5, 8]);
+        let mut spares = Spares::default();
+        let limits = |history_messages_max| Limits { history_messages_max, ..Limits::default() };
+        // Its memory is in another account here, which does not matter to what is kept.
+        history.log.forget_account();
+        history.trim(&mut spares, &limits(2));
+        assert_eq!(told(&history, 0, 0), (false, vec![5, 8]));
+        history.trim(&mut spares, &limits(0));
+        assert_eq!((told(&history, 0, 0), history.held_bytes()), ((false, vec![]), 0));
+    }
+
+    #[test]
+    fn as_many_are_remembered_as_promised_however_long_they_are() {
+        let limits = Limits { history_messages_max: 50, ..Limits::default() };
+        let (mut spares, mut history) = (Spares::default(), History::new(EPOCH));
+        let bob = Name::new("a-name-of-20-letters").unwrap();
+        let longest = "😀".repeat(limits.message_chars_max);
+        for seq in 1..=80 {
+            history.add(&mut spares, &limits, Stamp { seq, time: seq }, &bob, &longest);
+        }
+        assert_eq!(history.since(Since::ALL).messages().count(), 50);
     }
 
     #[test]

@@ -145,6 +145,12 @@ impl Log {
         self.make_room(shares);
         render(&mut self.frames.bytes);
         self.frames.ends.push_back(self.end_bytes());
+        self.trim(shares);
+    }
+
+    /// Evicts the oldest frames that are over the limits, but for the last.
+    #[inline]
+    pub fn trim(&mut self, shares: &Shares) {
         let over = |frames: &Frames| {
             frames.bytes.len() > shares.bytes_max || frames.ends.len() > shares.frames_max
         };
@@ -160,6 +166,12 @@ impl Log {
     pub fn recount(&mut self, spares: &mut Spares) {
         let held = self.frames.held_bytes();
         spares.held_bytes = spares.held_bytes + held - std::mem::replace(&mut self.counted, held);
+    }
+
+    /// From now on another account has what the log holds.
+    #[cfg(test)]
+    pub(crate) fn forget_account(&mut self) {
+        self.counted = 0;
     }
 
     /// Sees that the buffer does not grow by doubling past its share.
@@ -236,11 +248,16 @@ impl Log {
         for _ in 0..self.frames.ends.len() / 4 * 3 {
             self.evict(usize::MAX);
         }
+        self.shrink(spares);
+        before - self.counted
+    }
+
+    /// Gives back the memory that is of no use for the frames that are kept.
+    pub fn shrink(&mut self, spares: &mut Spares) {
         self.compact();
         self.frames.bytes.shrink_to_fit();
         self.frames.ends.shrink_to_fit();
         self.recount(spares);
-        before - self.counted
     }
 
     /// Forgets all frames, which everyone has read, and hands the memory on.

@@ -296,6 +296,7 @@ impl Core {
             self.respace_heartbeats(old.pong_wait_max, now);
         }
         self.convert_allowances(&old, now);
+        self.rooms.trim_histories(&self.limits);
         // What was refused may be welcome by now.
         self.sessions.slots().into_iter().for_each(|slot| self.reconsider(slot));
     }

@@ -278,6 +278,15 @@ impl Rooms {
         }
     }
 
+    /// Other limits hold from now on: rooms forget what is over them.
+    pub fn trim_histories(&mut self, limits: &Limits) {
+        for (_, room) in &mut self.table {
+            if let Some(home) = &mut room.home {
+                home.history.trim(&mut self.spares, limits);
+            }
+        }
+    }
+
     /// The room at `index`, and the account of what rooms hold.
     #[inline]
     pub(super) fn with_spares(&mut self, index: RoomIndex) -> (&mut Room, &mut Spares) {

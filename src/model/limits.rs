@@ -78,7 +78,7 @@ impl Default for Limits {
             feed_bytes_max: 1 << 20,
             feed_messages_max: 16_384,
             history_messages_max: 50,
-            history_bytes_max: 50 * 512,
+            history_bytes_max: 256 << 10,
             line_history: false,
             pong_wait_max: Duration::from_secs(30),
             announce_max: 200,
