@@ -98,7 +98,8 @@ pub struct Args {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub idle_seconds: Option<u64>,
     /// Seconds after which a browser is asked whether it is still there; it has as long to answer.
-    #[arg(long, env = "HUBBUB_PING_SECONDS", value_name = "1..=3600", default_value_t = 30)]
+    /// Less than the patience of any proxy in between, which is 30 s for many.
+    #[arg(long, env = "HUBBUB_PING_SECONDS", value_name = "1..=3600", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Time")]
     pub ping_seconds: u64,
     /// Seconds in which the socket of a client that has fallen behind must take more, or it is sent

@@ -80,7 +80,7 @@ impl Default for Limits {
             history_messages_max: 50,
             history_bytes_max: 256 << 10,
             line_history: false,
-            pong_wait_max: Duration::from_secs(30),
+            pong_wait_max: Duration::from_secs(20),
             announce_max: 200,
             announce_every: Duration::from_secs(1),
             memory_bytes_max: u64::MAX,

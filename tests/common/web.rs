@@ -54,7 +54,11 @@ pub fn opening(changes: &[(&str, Option<&str>)]) -> String {
 
 /// Sends `request`, and reads the answer's head and no more. The connection goes on.
 pub fn converse(door: Admin, request: &str) -> (Answer, TcpStream) {
-    let mut stream = door.connect();
+    converse_on(door.connect(), request)
+}
+
+/// As [`converse`], on a connection that there is.
+pub fn converse_on(mut stream: TcpStream, request: &str) -> (Answer, TcpStream) {
     stream.write_all(request.as_bytes()).expect("it reads");
     let answer = head(&mut stream);
     (answer, stream)

@@ -49,6 +49,13 @@ pub(crate) const TESTS: &[Needed] = &[
     NODE,
     needed("npm", "npm", "brings what drives the browser"),
     needed("valgrind", "valgrind", "counts instructions"),
+    needed("nginx", "nginx-light", "is put in front of the server"),
+    Needed {
+        probe: &["-c", "test -e /usr/lib/nginx/modules/ngx_stream_module.so"],
+        ..needed("sh", "libnginx-mod-stream", "has nginx pass on lines")
+    },
+    needed("haproxy", "haproxy", "is put in front of the server, too"),
+    needed("caddy", "caddy", "and another one"),
     needed("prometheus", "prometheus", "reads the metrics"),
     needed("promtool", "prometheus", "checks them, and the alerts"),
     needed("c++", "g++", "builds the fuzzer"),
