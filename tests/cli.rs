@@ -101,6 +101,7 @@ const OF_OTHERS: &[&str] = &[
     "--from",
     "--lib",
     "--list",
+    "--server-args",
     "--locked",
     "--mouse",
     "--network",

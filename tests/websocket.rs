@@ -78,7 +78,24 @@ fn try_all(cases: Vec<(&str, Vec<Vec<u8>>, Outcome)>) {
             Answers(frames) => Answers(frames.into_iter().map(said).collect()),
             Closed(code, frames) => Closed(code, frames.into_iter().map(said).collect()),
         };
-        assert_eq!(hear(door, &name, &pieces), outcome, "{what}");
+        let heard = hear(door, &name, &pieces);
+        assert_eq!(with_last_pongs(heard), with_last_pongs(outcome), "{what}");
+    }
+}
+
+/// An outcome without the pongs that another comes right behind: of pings that have arrived
+/// together, only the last need be answered (RFC 6455, 5.5.3).
+fn with_last_pongs(outcome: Outcome) -> Outcome {
+    let last = |frames: Vec<Frame>| {
+        let is_pong = |frame: Option<&Frame>| matches!(frame, Some(Frame::Pong(_)));
+        let next = frames.iter().skip(1).map(Some).chain([None]);
+        let each = frames.iter().zip(next);
+        let kept = each.filter(|(frame, next)| !(is_pong(Some(frame)) && is_pong(*next)));
+        kept.map(|(frame, _)| frame.clone()).collect()
+    };
+    match outcome {
+        Answers(frames) => Answers(last(frames)),
+        Closed(code, frames) => Closed(code, last(frames)),
     }
 }
 

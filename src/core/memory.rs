@@ -9,11 +9,12 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::core::Core;
 use crate::core::room::RoomIndex;
+use crate::core::session::Gate;
 use crate::model::{CloseReason, Moment, Slot};
 
-/// Bytes that a session has for itself up to which its room's memory goes first: a few replies that
-/// it has not read yet, or a line that is not whole.
-const FAIR_BYTES: usize = 4 << 10;
+/// Bytes of replies that a session may leave unread, beside a message that has been begun, before it
+/// goes ahead of any room's memory.
+const OWED_BYTES_FAIR: usize = 4 << 10;
 
 /// A holder of memory that can be evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +56,9 @@ impl Core {
     }
 
     /// Evicts `bytes`, if there are so many: `connections` says what the connections of sessions
-    /// hold for them beside the core. First sessions go that hold much by their own doing, then
-    /// rooms keep less for members who are behind, then other sessions; of each the largest first.
+    /// hold for them beside the core. First sessions go that hold much by their own doing, as they
+    /// do not read their replies or are throttled; then rooms keep less for members who are behind,
+    /// then other sessions; of each the largest first.
     pub fn reclaim(&mut self, bytes: usize, connections: &[(Slot, usize)], now: Moment) {
         let mut freed = self.rooms.shed_spares();
         for (held, holder) in self.holders(connections) {
@@ -75,6 +77,13 @@ impl Core {
         self.counters.relieved += freed as u64;
     }
 
+    fn is_own_doing(&self, slot: Slot) -> bool {
+        let fair = OWED_BYTES_FAIR + self.limits.message_bytes_max();
+        self.sessions.get(slot).is_some_and(|session| {
+            matches!(session.gate, Gate::Resting) || self.sessions.owed(slot) > fair
+        })
+    }
+
     /// All that hold anything, in the order in which they go.
     fn holders(&self, connections: &[(Slot, usize)]) -> Vec<(usize, Holder)> {
         let mut held: HashMap<Slot, usize> = connections.iter().copied().collect();
@@ -88,8 +97,9 @@ impl Core {
         let rooms = self.rooms.holders().map(|(bytes, index)| (bytes, Holder::Room(index)));
         let mut holders: Vec<(usize, Holder)> = sessions.chain(rooms).collect();
         holders.retain(|&(bytes, _)| bytes > 0);
-        let rank = |&(bytes, holder): &(usize, Holder)| match holder {
-            Holder::Session(_) if bytes > FAIR_BYTES => 0,
+        let rank = |&(_, holder): &(usize, Holder)| match holder {
+            // Input that waits for the server is no fault of its client.
+            Holder::Session(slot) if self.is_own_doing(slot) => 0,
             Holder::Room(_) => 1,
             Holder::Session(_) => 2,
         };

@@ -265,6 +265,12 @@ impl Sessions {
     }
 
     /// The session in `slot`, if there is one.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&Session> {
+        self.table.get(slot as usize)
+    }
+
+    /// The session in `slot`, if there is one.
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Session> {
         self.table.get_mut(slot as usize)
     }
