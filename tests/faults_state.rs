@@ -220,12 +220,13 @@ fn f33_memory_after_a_burst_is_what_it_was_after_the_first() {
     const BURST: usize = 5_000;
     /// They come in waves, so that what is on its way at any one time, and the memory for it, does
     /// not depend on how busy the machine is. In the end they are all there, and go at once.
-    const WAVE: usize = 100;
+    const WAVE: usize = 250;
     /// What a burst may leave more than the first did, in per cent: the allocator keeps a little
     /// more each time, up to a point. What is lost for each of 5 000 clients is far more.
     const GROWTH_PERCENT_MAX: u64 = 25;
     let _alone = alone();
-    let server = Server::start(2, &[]);
+    // The residents read nothing for as long as it takes.
+    let server = Server::start(2, &["--stall-seconds", "3600"]);
     let crowd = Crowd::new();
     let mut after = Vec::new();
     // With one on each shard, both have opened what they need.
