@@ -106,7 +106,8 @@ fn f52_a_long_paste_is_no_silence() {
     spy.skip_to("amy joined");
     // More than is read at once, and some seconds of it at the pace that holds.
     let lines = 75;
-    let say = |number| json!({"type": "say", "room": "main", "text": format!("{number} {}", "x".repeat(300))});
+    let long = "x".repeat(300);
+    let say = |it| json!({"type": "say", "room": "main", "text": format!("{it} {long}")});
     let paste: Vec<u8> = (0..lines).flat_map(|it| text(say(it).to_string())).collect();
     amy.framed.send(&paste);
     // Whatever is asked in between is answered behind it.

@@ -12,8 +12,8 @@ use crate::core::room::RoomIndex;
 use crate::core::session::Gate;
 use crate::model::{CloseReason, Moment, Slot};
 
-/// Bytes of replies that a session may leave unread, beside a message that has been begun, before it
-/// goes ahead of any room's memory.
+/// Bytes of replies that a session may leave unread, beside a message that has been begun, before
+/// it goes ahead of any room's memory.
 const OWED_BYTES_FAIR: usize = 4 << 10;
 
 /// A holder of memory that can be evicted.
