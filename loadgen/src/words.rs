@@ -74,7 +74,7 @@ pub struct Word {
 /// Texts of a server's, by kind, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Words {
-    /// At most [`KINDS_MAX`] kinds.
+    /// At most `KINDS_MAX` kinds.
     pub kinds: Vec<Word>,
     /// Texts of still other kinds.
     pub others: u64,

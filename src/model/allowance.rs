@@ -67,7 +67,7 @@ impl Spent {
     }
 
     /// Spends what comes back in so many milliseconds. It saturates: what is spent beyond
-    /// [`Allowance::ahead_max`] need not be waited for.
+    /// `Allowance::ahead_max` need not be waited for.
     #[inline]
     pub fn spend_ms(&mut self, allowance: Allowance, cost_ms: u32, now: Moment) {
         let ahead = self.ahead(allowance, now).saturating_add(cost_ms);

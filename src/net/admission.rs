@@ -56,7 +56,7 @@ pub enum Cost {
     /// To connect.
     Connection,
     /// A page's file, on a connection of a proxy that has others' requests on it, too. As
-    /// [`REQUESTS_PER_CONNECTION`] may come on one connection, each costs that part of one.
+    /// `REQUESTS_PER_CONNECTION` may come on one connection, each costs that part of one.
     Request,
 }
 
