@@ -23,7 +23,9 @@ fuzz_target!(|input: &[u8]| {
 #[derive(Debug, PartialEq)]
 struct Heard {
     commands: Vec<String>,
-    controls: Vec<Control>,
+    /// The last ping, and whether there was a pong: how many are told of depends on the chunks.
+    ping: Option<Control>,
+    has_pong: bool,
     end: String,
 }
 
@@ -32,14 +34,19 @@ impl Heard {
     fn of<'a>(wire: Wire, chunks: impl Iterator<Item = &'a [u8]>) -> Self {
         let limits = Limits { message_chars_max: MESSAGE_CHARS_MAX, ..Limits::default() };
         let (mut frames, mut decoder) = (Frames::new(wire == Wire::WebJson), wire.decoder());
-        let (mut kept, mut commands, mut controls) = (vec![], vec![], vec![]);
+        let (mut kept, mut commands, mut ping, mut has_pong) = (vec![], vec![], None, false);
         for chunk in chunks {
             let arrived = kept.len()..kept.len() + chunk.len();
             kept.extend_from_slice(chunk);
             kept.push(0);
             let end = frames.admit(&mut kept, arrived);
             kept.truncate(end);
-            controls.extend(std::iter::from_fn(|| frames.control()));
+            while let Some(control) = frames.control() {
+                match control {
+                    Control::Ping(_) => ping = Some(control),
+                    Control::Pong => has_pong = true,
+                }
+            }
             let (mut at, mut clean) = (0, String::new());
             while let Some(command) = decoder.next(&kept, &mut at, &limits, &mut clean) {
                 check(&command);
@@ -47,7 +54,7 @@ impl Heard {
             }
             kept.drain(..at);
         }
-        Self { commands, controls, end: format!("{:?}", frames.end()) }
+        Self { commands, ping, has_pong, end: format!("{:?}", frames.end()) }
     }
 }
 
