@@ -11,7 +11,8 @@ use rustls::server::ServerConfig;
 use socket2::SockRef;
 use tokio::net::TcpStream as TokioStream;
 
-use crate::model::{CloseReason, Ticket};
+use crate::model::CloseReason;
+use crate::net::Waiting;
 use crate::net::places::{Places, Turn, Turns};
 use crate::proto::begins_proxy_header;
 use crate::socket::{READ_ROOM, Session, Socket, Tls};
@@ -32,11 +33,9 @@ const HANDSHAKE_RECORD: u8 = 0x16;
 pub struct Settled {
     /// Where the client comes from.
     pub from: SocketAddr,
-    /// What it is counted under.
-    pub ticket: Ticket,
-    /// The connection, or why there is none; nothing where the client has closed it without having
-    /// sent a byte, as health checks do.
-    pub outcome: Result<Option<Socket>, CloseReason>,
+    /// The connection, and what it counts under until it has a shard; or why there is none; nothing
+    /// where the client has closed it without having sent a byte, as health checks do.
+    pub outcome: Result<Option<(Socket, Waiting)>, CloseReason>,
 }
 
 /// All handshakes under way.
@@ -89,12 +88,15 @@ impl Handshakes {
     pub fn begin(
         &mut self,
         stream: TcpStream,
-        (from, ticket): (SocketAddr, Ticket),
+        (from, waiting): (SocketAddr, Waiting),
         config: Arc<ServerConfig>,
     ) -> bool {
-        let settled = move |outcome| Settled { from, ticket, outcome };
+        let settled = move |outcome| Settled { from, outcome };
         let hint = Arc::clone(&self.hint);
-        let work = |turns| async move { settled(secure(stream, config, &turns, &hint).await) };
+        let work = |turns| async move {
+            let socket = secure(stream, config, &turns, &hint).await;
+            settled(socket.map(|it| it.map(|socket| (socket, waiting))))
+        };
         self.places.begin(work, settled(Err(CloseReason::BadHandshake)))
     }
 

@@ -47,7 +47,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.loads.waits_no_more(self.ticket);
+        self.loads.take(self.ticket);
     }
 }
 
@@ -107,21 +107,11 @@ impl Loads {
         });
     }
 
-    /// A connection with `ticket` has been let in, and has no place on a shard yet.
-    pub fn waits(&self, ticket: Ticket) {
-        self.add(ticket);
-    }
-
-    /// As [`Loads::waits`], until what is returned is dropped.
+    /// A connection with `ticket` has been admitted, and has no place on a shard yet.
     #[must_use]
     pub fn wait(&self, ticket: Ticket) -> Waiting {
-        self.waits(ticket);
+        self.add(ticket);
         Waiting { loads: self.clone(), ticket }
-    }
-
-    /// A connection with `ticket` no longer waits, because it has gone, or is about to be placed.
-    pub fn waits_no_more(&self, ticket: Ticket) {
-        self.take(ticket);
     }
 
     /// A connection with `ticket` has been placed on `shard`.

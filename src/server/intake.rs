@@ -11,7 +11,7 @@ use crate::core::placement::least_loaded;
 use crate::http::{Question, Upgraded, Visited, Visitor};
 use crate::mesh::{Mail, Newcomer};
 use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
-use crate::net::{Acceptor, Arrival, Certificates, Cost, Heard, Port, Settled, refuse};
+use crate::net::{Acceptor, Arrival, Certificates, Cost, Heard, Port, Settled, Waiting, refuse};
 use crate::proto::Wire;
 use crate::shard::is_short;
 use crate::socket::Socket;
@@ -50,7 +50,10 @@ impl Server {
         match heard {
             Heard::Client(arrival) => self.let_in(vec![arrival]),
             Heard::Requests(arrival) => match self.find_room(0) {
-                Ok(()) => self.begin_visit(arrival, Visitor::Proxy),
+                Ok(()) => {
+                    let visitor = Visitor::Proxy(arrival.from);
+                    self.begin_visit(arrival, visitor);
+                }
                 Err(reason) => self.turn_away(arrival, reason),
             },
             Heard::Nowhere(arrival) => self.turn_away(arrival, CloseReason::BadProxyHeader),
@@ -129,37 +132,31 @@ impl Server {
 
     /// Begins what a client that has been let in has to settle before it may chat.
     fn ask(&mut self, arrival: Arrival, ticket: Ticket) {
+        let (from, waiting) = (arrival.from, self.loads.wait(ticket));
         let Some(certificates) = self.certificates.as_ref().filter(|_| arrival.port == Port::Tls)
         else {
-            let waiting = self.loads.wait(ticket);
-            return self.begin_visit(arrival, |from| Visitor::Client(from, waiting));
+            return self.begin_visit(arrival, Visitor::Client(from, waiting));
         };
-        let Arrival { stream, from, .. } = arrival;
-        if self.handshakes.begin(stream, (from, ticket), certificates.for_lines()) {
-            self.loads.waits(ticket);
-        } else {
+        if !self.handshakes.begin(arrival.stream, (from, waiting), certificates.for_lines()) {
             self.rejections.record(CloseReason::Full, from);
         }
     }
 
     /// Begins a visit to the port for browsers.
-    fn begin_visit(
-        &mut self,
-        Arrival { stream, from, port }: Arrival,
-        visitor: impl FnOnce(SocketAddr) -> Visitor,
-    ) {
+    fn begin_visit(&mut self, Arrival { stream, from, port }: Arrival, visitor: Visitor) {
         let certificates = self.certificates.as_ref().filter(|_| port == Port::Https);
         let config = certificates.map(Certificates::for_http);
-        if !self.visits.begin(stream, visitor(from), config) {
+        if !self.visits.begin(stream, visitor, config) {
             self.rejections.record(CloseReason::Full, from);
         }
     }
 
     /// Sees to a connection whose handshake is over.
-    pub(super) fn settle(&mut self, Settled { from, ticket, outcome }: Settled) {
-        self.loads.waits_no_more(ticket);
+    pub(super) fn settle(&mut self, Settled { from, outcome }: Settled) {
         match outcome {
-            Ok(Some(socket)) => self.welcome_to_chat(socket, (from, ticket), Wire::Line),
+            Ok(Some((socket, waiting))) => {
+                self.welcome_to_chat(socket, (from, waiting), Wire::Line);
+            }
             Ok(None) => {}
             Err(reason) => self.rejections.record(reason, from),
         }
@@ -169,7 +166,7 @@ impl Server {
     pub(super) fn see_off(&mut self, Visited { from, outcome }: Visited) {
         match outcome {
             Ok(Some(Upgraded { from, waiting, socket, wire })) => {
-                self.welcome_to_chat(socket, (from, waiting.ticket()), wire);
+                self.welcome_to_chat(socket, (from, waiting), wire);
             }
             Ok(None) => {}
             Err(reason) => self.rejections.record(reason, from),
@@ -180,9 +177,10 @@ impl Server {
     fn welcome_to_chat(
         &mut self,
         socket: Socket,
-        (from, ticket): (SocketAddr, Ticket),
+        (from, waiting): (SocketAddr, Waiting),
         wire: Wire,
     ) {
+        let ticket = waiting.ticket();
         let shard = self.place(ticket);
         let newcomer = Newcomer { socket, ticket, from, wire };
         self.addresses[shard.index()].send(Mail::Newcomers(vec![newcomer]));
