@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use crate::model::{Allowance, CloseReason, Moment, Spent, Ticket};
 use crate::net::Loads;
+use crate::net::networks::{CUSTOMER_BITS, network};
 
 /// Requests that cost as much as a connection: as many as may come on one.
 const REQUESTS_PER_CONNECTION: u32 = 32;
@@ -32,21 +33,13 @@ pub struct AdmissionLimits {
     pub overall: Allowance,
 }
 
-/// An address as it is counted, or a network around it: its first bits, and how many these are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Source {
-    bits: u64,
-    length: u8,
-    is_ipv4: bool,
-}
-
 /// How many bits of an IPv4 address are counted as one, and how many times the connections of an
 /// address such a network may have: a provider's customers may be many behind few addresses, but
 /// nobody has many of one network by chance.
-const V4_NETWORKS: [(u8, u32); 2] = [(32, 1), (24, 16)];
+const V4_NETWORKS: [(u8, u32); 2] = [(CUSTOMER_BITS[0], 1), (24, 16)];
 /// The same of IPv6. A customer is given 64, 56 or 48 bits (RFC 6177), and within them has as many
 /// addresses as they like.
-const V6_NETWORKS: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
+const V6_NETWORKS: [(u8, u32); 3] = [(CUSTOMER_BITS[1], 1), (56, 4), (48, 16)];
 /// Entries in the table for a connection, at most.
 pub const ENTRIES_PER_CONNECTION: usize = V6_NETWORKS.len();
 
@@ -65,7 +58,7 @@ pub enum Cost {
 pub struct Admission {
     limits: AdmissionLimits,
     loads: Loads,
-    by_source: HashMap<Source, (Ticket, Spent), RandomState>,
+    by_source: HashMap<IpNet, (Ticket, Spent), RandomState>,
     /// Tickets that were used and are free again.
     free: Vec<Ticket>,
     /// The number of the next ticket that was never used.
@@ -73,19 +66,14 @@ pub struct Admission {
     overall: Spent,
 }
 
-impl Source {
-    /// The address, and the networks around it from the smallest on, each with how many times the
-    /// connections of an address it may have.
-    fn around(address: IpAddr) -> impl DoubleEndedIterator<Item = (Self, u32)> {
-        let (is_ipv4, bits, networks) = match address.to_canonical() {
-            IpAddr::V4(v4) => (true, u64::from(v4.to_bits()) << 32, &V4_NETWORKS[..]),
-            IpAddr::V6(v6) => (false, (v6.to_bits() >> 64) as u64, &V6_NETWORKS[..]),
-        };
-        networks.iter().map(move |&(length, times)| {
-            let source = Self { bits: bits & (u64::MAX << (64 - length)), length, is_ipv4 };
-            (source, times)
-        })
-    }
+/// `address` as it is counted, and the networks around it from the smallest on, each with how many
+/// times the connections of an address it may have.
+fn networks_around(address: IpAddr) -> impl DoubleEndedIterator<Item = (IpNet, u32)> {
+    let networks = match address.to_canonical() {
+        IpAddr::V4(_) => &V4_NETWORKS[..],
+        IpAddr::V6(_) => &V6_NETWORKS[..],
+    };
+    networks.iter().map(move |&(bits, times)| (network(address, [bits; 2]), times))
 }
 
 impl Admission {
@@ -151,7 +139,7 @@ impl Admission {
     fn ticket(&mut self, address: IpAddr, cost: Cost, now: Moment) -> Result<Ticket, CloseReason> {
         let may_grow =
             |it: &Self| it.by_source.len() + ENTRIES_PER_CONNECTION <= it.limits.addresses_max;
-        let is_known = Source::around(address).all(|(it, _)| self.by_source.contains_key(&it));
+        let is_known = networks_around(address).all(|(it, _)| self.by_source.contains_key(&it));
         if !is_known && !may_grow(self) {
             self.forget_the_absent();
             if !may_grow(self) {
@@ -159,7 +147,7 @@ impl Admission {
             }
         }
         let mut around = Ticket::EXEMPT;
-        for (source, times) in Source::around(address).rev() {
+        for (source, times) in networks_around(address).rev() {
             let ticket = self.entry(source, now);
             if self.loads.of_address(ticket) >= self.limits.per_address_max.saturating_mul(times) {
                 return Err(CloseReason::AddressFull);
@@ -167,7 +155,7 @@ impl Admission {
             self.loads.belongs(ticket, around);
             around = ticket;
         }
-        let (source, _) = Source::around(address).next().expect("the address itself");
+        let (source, _) = networks_around(address).next().expect("the address itself");
         let (ticket, spent) = self.by_source.get_mut(&source).expect("it has an entry");
         if spent.wait_ms(self.limits.per_address, now) > 0 {
             return Err(CloseReason::AddressFast);
@@ -182,7 +170,7 @@ impl Admission {
     }
 
     /// The ticket that `source` is counted under, from now on if it was not yet.
-    fn entry(&mut self, source: Source, now: Moment) -> Ticket {
+    fn entry(&mut self, source: IpNet, now: Moment) -> Ticket {
         let (ticket, _) = self.by_source.entry(source).or_insert_with(|| {
             let fresh = Ticket(self.next);
             let ticket = self.free.pop().unwrap_or_else(|| {

@@ -7,6 +7,7 @@ mod connections;
 mod handshakes;
 mod lingering;
 mod loads;
+mod networks;
 mod places;
 pub mod proxy;
 mod readiness;
@@ -19,6 +20,7 @@ pub use certificates::{CertificateFacts, CertificateFiles, Certificates, unix_se
 pub use connections::{Connections, Received};
 pub use handshakes::{Handshakes, Settled, secure};
 pub use loads::{Loads, Waiting};
+pub use networks::{CUSTOMER_BITS, network};
 pub use places::{Places, Turn, Turns};
 pub use proxy::{Heard, Proxies};
 pub use readiness::WatchedSocket;

@@ -9,11 +9,11 @@ use mio::net::TcpStream;
 use tracing::{Level, enabled, field, info, warn};
 
 use crate::model::{CloseReason, ShardId, Slot, Ticket};
+use crate::net::networks::network;
 
 /// Bits of an address that are left when it is masked: what an IPv4 and an IPv6 provider gives to
 /// several of its customers.
-const V4_BITS: u8 = 24;
-const V6_BITS: u8 = 48;
+const MASKED_BITS: [u8; 2] = [24, 48];
 
 /// An address as the log may show it.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,7 @@ impl Shown {
     /// The network that is shown in place of the address, if it is masked.
     #[must_use]
     pub fn network(&self) -> Option<IpNet> {
-        let ip = self.from.ip().to_canonical();
-        let bits = if ip.is_ipv4() { V4_BITS } else { V6_BITS };
-        self.masked.then(|| IpNet::new_assert(ip, bits).trunc())
+        self.masked.then(|| network(self.from.ip(), MASKED_BITS))
     }
 }
 

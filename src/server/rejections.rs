@@ -4,7 +4,7 @@
 //! counted.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
@@ -13,16 +13,13 @@ use tracing::warn;
 
 use crate::board::Board;
 use crate::model::CloseReason;
-use crate::net::Shown;
+use crate::net::{CUSTOMER_BITS, Shown, network};
 
 /// A reason and network is logged once in that time, at most.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Pairs of a reason and a network that are told apart within [`WINDOW`]; so also the log lines a
 /// second. Rejections of further ones are only counted, with a line a second for all of them.
 const ENTRIES_MAX: usize = 1024;
-/// Bits of an IPv6 address that one customer is given: within them an owner has as many addresses
-/// as they like.
-const V6_CUSTOMER_BITS: u8 = 64;
 
 /// What is rate limited on its own.
 type Key = (CloseReason, IpNet);
@@ -64,7 +61,7 @@ impl Rejections {
     pub(super) fn record(&mut self, reason: CloseReason, from: SocketAddr) {
         self.board.count_away(reason);
         let network = Shown { from, masked: self.masked }.network();
-        let key = (reason, network.unwrap_or_else(|| customer(from.ip())));
+        let key = (reason, network.unwrap_or_else(|| customer(from)));
         for line in self.window.record(key, from, Instant::now()) {
             self.log(&line);
         }
@@ -100,10 +97,8 @@ impl Rejections {
 }
 
 /// The network of an address that its owner cannot leave.
-fn customer(ip: IpAddr) -> IpNet {
-    let ip = ip.to_canonical();
-    let bits = if ip.is_ipv4() { 32 } else { V6_CUSTOMER_BITS };
-    IpNet::new_assert(ip, bits).trunc()
+fn customer(from: SocketAddr) -> IpNet {
+    network(from.ip(), CUSTOMER_BITS)
 }
 
 /// Which lines there are. Knows no clock.
@@ -178,7 +173,7 @@ mod tests {
     }
 
     fn rejected(window: &mut Window, n: u16, now: Instant) -> Vec<Line> {
-        window.record((FULL, customer(from(n).ip())), from(n), now)
+        window.record((FULL, customer(from(n))), from(n), now)
     }
 
     fn line(n: u16, suppressed: u64) -> Line {
@@ -193,7 +188,7 @@ mod tests {
             assert_eq!(rejected(&mut window, 1, now), []);
         }
         assert_eq!(rejected(&mut window, 2, now), [line(2, 0)]);
-        let other = (CloseReason::BadRequest, customer(from(1).ip()));
+        let other = (CloseReason::BadRequest, customer(from(1)));
         assert_eq!(window.record(other, from(1), now).len(), 1, "another reason");
     }
 
@@ -234,13 +229,5 @@ mod tests {
             rejected(&mut window, 1, now);
         }
         assert_eq!(window.finish(), [line(1, 1)]);
-    }
-
-    #[test]
-    fn a_network_that_one_customer_is_given_counts_as_one_address() {
-        let network = |text: &str| customer(text.parse().expect("an address")).to_string();
-        assert_eq!(network("192.0.2.7"), "192.0.2.7/32");
-        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7/32");
-        assert_eq!(network("2001:db8:1:2:3::4"), "2001:db8:1:2::/64");
     }
 }
