@@ -33,7 +33,7 @@ use tokio::time::{interval, sleep, timeout};
 use tracing::warn;
 
 use crate::board::Board;
-use crate::http::{Host, Refusal, Site};
+use crate::http::Site;
 use crate::logging::LostLines;
 use crate::model::CloseReason;
 use recent::Recent;
@@ -170,13 +170,13 @@ impl Office {
 
     fn answer(&self, request: &Request<Incoming>, from: SocketAddr) -> Response<String> {
         let is_asking = [Method::GET, Method::HEAD].contains(request.method());
-        let (status, kind, body) = match self.judge(request) {
+        let (status, kind, body) = match self.facts.site.rules().host_of(request) {
             Err(refusal) => {
                 let _ = self.facts.refuse.try_send((from, refusal.reason));
                 plain(refusal.status, &refusal.line)
             }
-            Ok(()) if is_asking => self.page(request.uri().path()),
-            Ok(()) => {
+            Ok(_) if is_asking => self.page(request.uri().path()),
+            Ok(_) => {
                 plain(StatusCode::METHOD_NOT_ALLOWED, "there is nothing but GET and HEAD here")
             }
         };
@@ -189,12 +189,6 @@ impl Office {
             .header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
             .body(body)
             .expect("headers of ours")
-    }
-
-    /// Whether `request` is for us.
-    fn judge(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
-        let host = Host::of(request)?;
-        host.map_or(Ok(()), |host| host.check(&self.facts.site.rules().hosts))
     }
 
     fn page(&self, path: &str) -> Page {

@@ -31,12 +31,13 @@ use crate::net::{
     Acceptor, Admission, Certificates, Handshakes, Loads, Proxies, Turn, unix_seconds,
 };
 use crate::notify::Notify;
+use crate::proto::rejection_line;
 use crate::reload::Reload;
 use crate::shard::{Parts, Ports, Shard};
 use crate::signals::{Asked, Signals};
 use crate::watchdog::Watchdog;
 pub use doors::{Addresses, AdminPort, Doors, explain_listen_error};
-use intake::{accept, turned_away};
+use intake::accept;
 use rejections::Rejections;
 pub use trial::{Findings, try_start};
 
@@ -182,7 +183,7 @@ impl Server {
             handshakes: Handshakes::new(
                 config.connections_max,
                 turn.clone(),
-                &turned_away(CloseReason::NoTls),
+                &rejection_line(CloseReason::NoTls),
             ),
             visits: Visits::new(config.connections_max, turn, site.clone(), ask),
             questions,

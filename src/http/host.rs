@@ -48,6 +48,14 @@ pub struct Refusal {
     pub line: String,
 }
 
+impl Refusal {
+    /// Of a request that is not as it must be.
+    pub(super) fn bad_request(line: &str) -> Self {
+        let (status, reason) = (StatusCode::BAD_REQUEST, CloseReason::BadRequest);
+        Self { status, reason, line: line.to_owned() }
+    }
+}
+
 impl FromStr for Host {
     type Err = &'static str;
 
@@ -92,21 +100,21 @@ impl Host {
     /// # Errors
     /// When it names none, or several. A request of HTTP/1.0 need not name one: no browser sends
     /// such a request.
-    pub fn of<B>(request: &Request<B>) -> Result<Option<Self>, Refusal> {
-        let bad = |line: &str| Refusal {
-            status: StatusCode::BAD_REQUEST,
-            reason: CloseReason::BadRequest,
-            line: line.to_owned(),
-        };
+    pub(super) fn of<B>(request: &Request<B>) -> Result<Option<Self>, Refusal> {
         let mut headers = request.headers().get_all(HOST).iter();
         let header = match (headers.next(), headers.next()) {
             (Some(header), None) => header.to_str().unwrap_or_default(),
             (None, _) if request.version() == Version::HTTP_10 => return Ok(None),
-            _ => return Err(bad("there must be one Host, as it is in the address")),
+            _ => {
+                return Err(Refusal::bad_request(
+                    "there must be one Host, as it is in the address",
+                ));
+            }
         };
         // A target with a host in it wins over the header (RFC 9112, 3.2.2).
         let text = request.uri().authority().map_or(header.trim(), |it| it.as_str());
-        text.parse().map(Some).map_err(|_| bad("Host must be a name or an address, and a port"))
+        let wrong = "Host must be a name or an address, and a port";
+        text.parse().map(Some).map_err(|_| Refusal::bad_request(wrong))
     }
 
     /// Its name or address.
@@ -128,7 +136,7 @@ impl Host {
     ///
     /// # Errors
     /// What to tell the client if it is not.
-    pub fn check(&self, allowed: &[AllowedHost]) -> Result<(), Refusal> {
+    pub(super) fn check(&self, allowed: &[AllowedHost]) -> Result<(), Refusal> {
         let is_local = self.name == "localhost" || self.name.ends_with(".localhost");
         if self.is_ip || is_local || allowed.iter().any(|it| it.contains(&self.name)) {
             return Ok(());

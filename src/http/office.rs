@@ -13,13 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::files::{File, file};
-use super::host::{Host, Refusal};
+use super::host::Refusal;
 use super::site::Rules;
 use super::upgrade::{Agreement, agree};
 use super::{Question, Visitor, forwarded, status_of};
-use crate::model::{CloseReason, Reply};
+use crate::model::CloseReason;
 use crate::net::{Cost, Waiting};
-use crate::proto::Wire;
+use crate::proto::{Wire, rejection_line};
 
 /// Requests on a connection.
 const REQUESTS_MAX: u32 = 32;
@@ -183,8 +183,7 @@ impl<'a> Office<'a> {
 
     /// What a client is to have that asks this.
     fn judge(&self, request: &Request<impl Body>) -> Result<Granted, Refusal> {
-        let host = Host::of(request)?;
-        host.as_ref().map_or(Ok(()), |host| host.check(&self.rules.hosts))?;
+        let host = self.rules.host_of(request)?;
         let path = request.uri().path();
         if path != "/ws" || !is_asking(request) {
             return Ok(Granted::Page(page(path, request)));
@@ -239,11 +238,9 @@ fn page(path: &str, request: &Request<impl Body>) -> Answer {
 /// The answer to a client that is not admitted.
 fn rejection(reason: CloseReason) -> Answer {
     let (status, seconds) = status_of(reason);
-    let mut line = vec![];
-    Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
     let answer = Response::builder().status(status).header(header::CONTENT_TYPE, PLAIN);
     let answer = answer.header(header::RETRY_AFTER, seconds).header(header::CONNECTION, "close");
-    answer.body(line.into()).expect("headers of ours")
+    answer.body(rejection_line(reason).into()).expect("headers of ours")
 }
 
 fn is_asking(request: &Request<impl Body>) -> bool {

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use hyper::Request;
 use ipnet::IpNet;
 
-use super::host::AllowedHost;
+use super::host::{AllowedHost, Host, Refusal};
 use super::origin::AllowedOrigin;
 
 /// The host names of requests that are answered, and the origins of pages that may chat beside the
@@ -22,6 +23,18 @@ pub struct Rules {
 /// The rules that hold at the moment: all HTTP ports share them, the operator's too.
 #[derive(Clone, Debug, Default)]
 pub struct Site(Arc<RwLock<Arc<Rules>>>);
+
+impl Rules {
+    /// The host that `request` is for; nothing if it need not name one.
+    ///
+    /// # Errors
+    /// When it names none though it must, several, or one that is not answered.
+    pub fn host_of<B>(&self, request: &Request<B>) -> Result<Option<Host>, Refusal> {
+        let host = Host::of(request)?;
+        host.as_ref().map_or(Ok(()), |host| host.check(&self.hosts))?;
+        Ok(host)
+    }
+}
 
 impl Site {
     /// The rules for a request that has come now.

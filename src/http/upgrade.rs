@@ -49,7 +49,9 @@ pub(super) fn agree(
         || !has_token(headers, CONNECTION, "upgrade")
         || !has_token(headers, UPGRADE, "websocket")
     {
-        return Err(bad("this is a WebSocket: open it as one, by GET and HTTP/1.1; / is a page"));
+        return Err(Refusal::bad_request(
+            "this is a WebSocket: open it as one, by GET and HTTP/1.1; / is a page",
+        ));
     }
     if only(headers, SEC_WEBSOCKET_VERSION) != Some("13") {
         let status = StatusCode::UPGRADE_REQUIRED;
@@ -57,8 +59,10 @@ pub(super) fn agree(
         return Err(Refusal { status, reason: CloseReason::BadRequest, line });
     }
     let accept = only(headers, SEC_WEBSOCKET_KEY).and_then(accept);
-    let accept = accept.ok_or_else(|| bad("Sec-WebSocket-Key must be 16 bytes in base64"))?;
-    let host = host.ok_or_else(|| bad("there must be one Host, as it is in the address"))?;
+    let accept = accept
+        .ok_or_else(|| Refusal::bad_request("Sec-WebSocket-Key must be 16 bytes in base64"))?;
+    let host = host
+        .ok_or_else(|| Refusal::bad_request("there must be one Host, as it is in the address"))?;
     if headers.contains_key(ORIGIN) {
         let origin = only(headers, ORIGIN).and_then(|origin| origin.parse::<Origin>().ok());
         let is_allowed = |it: &Origin| allowed.iter().any(|rule| rule.contains(it));
@@ -78,11 +82,6 @@ pub(super) fn agree(
     Ok(Agreement { wire, named: named.map(|(name, _)| name), accept })
 }
 
-fn bad(line: &str) -> Refusal {
-    let (status, reason) = (StatusCode::BAD_REQUEST, CloseReason::BadRequest);
-    Refusal { status, reason, line: line.to_owned() }
-}
-
 /// The first that is known of those the client names, if it names any.
 fn protocol(headers: &HeaderMap) -> Result<Option<(&'static str, Wire)>, Refusal> {
     let mut named = tokens(headers, SEC_WEBSOCKET_PROTOCOL).peekable();
@@ -92,7 +91,9 @@ fn protocol(headers: &HeaderMap) -> Result<Option<(&'static str, Wire)>, Refusal
     let known = named.find_map(|name| PROTOCOLS.into_iter().find(|(it, _)| *it == name));
     match known {
         Some(protocol) => Ok(Some(protocol)),
-        None => Err(bad("of the subprotocols, hubbub.v1.json and hubbub.v1.line are known here")),
+        None => Err(Refusal::bad_request(
+            "of the subprotocols, hubbub.v1.json and hubbub.v1.line are known here",
+        )),
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::net::acceptor::BATCH_MAX;
 use crate::net::{Arrival, Port};
+use crate::proto::PROXY_V2_SIGNATURE;
 
 /// How long a proxy may take to send the header of a connection.
 const HEADER_WAIT_MAX: Duration = Duration::from_secs(3);
@@ -27,7 +28,6 @@ const V1_BYTES_MAX: usize = 107;
 /// Bytes that every header has, and by which its version is known.
 const SIGNATURE_BYTES: usize = 12;
 const V1_SIGNATURE: &[u8] = b"PROXY ";
-const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// How often it is looked whether more has come of a signature that came in pieces.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What comes before the rest of a header of version 2: a signature, what it is, how long the rest.
@@ -148,7 +148,7 @@ async fn starts_as_header(stream: &TokioStream) -> io::Result<bool> {
     let mut start = [0; SIGNATURE_BYTES];
     loop {
         let count = stream.peek(&mut start).await?;
-        let [is_v1, is_v2] = [V1_SIGNATURE, V2_SIGNATURE].map(|signature| {
+        let [is_v1, is_v2] = [V1_SIGNATURE, PROXY_V2_SIGNATURE].map(|signature| {
             let common = count.min(signature.len());
             signature[..common] == start[..common]
         });
@@ -237,7 +237,7 @@ mod tests {
 
     fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
         let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
-        [V2_SIGNATURE, &[command, family], &length, rest].concat()
+        [PROXY_V2_SIGNATURE, &[command, family], &length, rest].concat()
     }
 
     #[test]

@@ -10,10 +10,10 @@ pub mod web;
 
 use std::ops::Range;
 
-pub use line::Opening;
+pub use line::{Opening, PROXY_V2_SIGNATURE};
 use memchr::memrchr;
 
-use crate::model::{Command, Event, Limits, Name, Reply, Stamp};
+use crate::model::{CloseReason, Command, Event, Limits, Name, Reply, Stamp};
 
 /// A wire class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,14 @@ pub enum Decoder {
     WebLine(line::Decoder),
     /// See [`Wire::WebJson`].
     WebJson(web::RequestDecoder),
+}
+
+/// What a client is told in lines whose connection is rejected.
+#[must_use]
+pub fn rejection_line(reason: CloseReason) -> Vec<u8> {
+    let mut line = vec![];
+    line::reply(&Reply::TurnedAway(reason), &mut line);
+    line
 }
 
 /// Whether what a connection has sent first is a PROXY header, of version 1 or 2.

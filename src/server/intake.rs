@@ -10,9 +10,9 @@ use super::Server;
 use crate::core::placement::least_loaded;
 use crate::http::{Question, Upgraded, Visited, Visitor};
 use crate::mesh::{Mail, Newcomer};
-use crate::model::{CloseReason, Moment, Reply, ShardId, Ticket};
+use crate::model::{CloseReason, Moment, ShardId, Ticket};
 use crate::net::{Acceptor, Arrival, Certificates, Cost, Heard, Port, Settled, Waiting, refuse};
-use crate::proto::Wire;
+use crate::proto::{Wire, rejection_line};
 use crate::shard::is_short;
 use crate::socket::Socket;
 
@@ -219,7 +219,7 @@ impl Server {
         let is_its_own_doing =
             matches!(reason, CloseReason::AddressFull | CloseReason::AddressFast);
         let config = self.certificates.as_ref().map(Certificates::for_http);
-        let line = turned_away(reason);
+        let line = rejection_line(reason);
         match port {
             Port::Plain => refuse(stream, &line),
             Port::Http => self.visits.refuse(stream, (reason, &line), None),
@@ -228,13 +228,6 @@ impl Server {
         }
         self.rejections.record(reason, from);
     }
-}
-
-/// What a client is told in lines who is turned away.
-pub(super) fn turned_away(reason: CloseReason) -> Vec<u8> {
-    let mut line = vec![];
-    Wire::Line.render_reply(&Reply::TurnedAway(reason), &mut line);
-    line
 }
 
 /// Waits for connections to any of the ports that are `open`; and who accepted them.

@@ -7,6 +7,6 @@ mod render;
 mod telnet;
 
 pub(super) use decode::{Decoder, STRIKES_MAX, line_bytes_max};
-pub use opening::Opening;
+pub use opening::{Opening, PROXY_V2_SIGNATURE};
 pub(super) use opening::{answer, begins_proxy_header, opening};
 pub(super) use render::{event, reply, telnet_event, telnet_reply};

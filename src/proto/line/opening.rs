@@ -9,7 +9,7 @@ use super::line_bytes_max;
 use crate::model::{Foreign, Limits, Signposts};
 
 /// What begins a PROXY header of version 2.
-const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+pub const PROXY_V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// What begins a PROXY header of version 1: a person's line goes on otherwise.
 const PROXY_V1: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
 /// What begins the record with a TLS hello, of any version: its type, and the major version.
@@ -37,7 +37,7 @@ pub(in crate::proto) fn opening(input: &[u8], limits: &Limits) -> Opening {
     if begins_proxy_header(input) {
         return Opening::Foreign(Foreign::ProxyHeader);
     }
-    if !input.is_empty() && PROXY_V2.starts_with(input) {
+    if !input.is_empty() && PROXY_V2_SIGNATURE.starts_with(input) {
         return Opening::Undecided;
     }
     let blank = input.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -56,7 +56,7 @@ pub(in crate::proto) fn opening(input: &[u8], limits: &Limits) -> Opening {
 
 /// Whether `input` is the start of a PROXY header, as far as that is no accident.
 pub(in crate::proto) fn begins_proxy_header(input: &[u8]) -> bool {
-    input.starts_with(PROXY_V2) || PROXY_V1.iter().any(|start| input.starts_with(start))
+    input.starts_with(PROXY_V2_SIGNATURE) || PROXY_V1.iter().any(|start| input.starts_with(start))
 }
 
 /// Whether `line` is a method, a target and a version (RFC 9112, 3), whatever the method.
@@ -173,9 +173,9 @@ mod tests {
         assert_eq!(of(b"\x16\x03\x01\x02\0\x01"), Opening::Foreign(Foreign::Tls));
         assert_eq!(of(b"PROXY TCP4 192.0.2.1"), PROXY);
         assert_eq!(of(b"PROXY UNKNOWN\r\n"), PROXY);
-        assert_eq!(of(&[PROXY_V2, b"\x20\x00\0\0"].concat()), PROXY);
-        for cut in 1..PROXY_V2.len() {
-            assert_eq!(of(&PROXY_V2[..cut]), Opening::Undecided, "{cut} bytes");
+        assert_eq!(of(&[PROXY_V2_SIGNATURE, b"\x20\x00\0\0"].concat()), PROXY);
+        for cut in 1..PROXY_V2_SIGNATURE.len() {
+            assert_eq!(of(&PROXY_V2_SIGNATURE[..cut]), Opening::Undecided, "{cut} bytes");
         }
     }
 
