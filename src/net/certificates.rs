@@ -129,7 +129,6 @@ fn read(
 ) -> Result<([Arc<ServerConfig>; 2], CertificateFacts), String> {
     let (cert, key) = (files.cert.display(), files.key.display());
     let pair = Pair::read(files)?;
-    let facts = pair.facts(files)?;
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(|e| format!("TLS cannot be set up: {e}"))?;
@@ -143,7 +142,7 @@ fn read(
         config.alpn_protocols = vec![protocol.to_vec()];
         Arc::new(config)
     });
-    Ok((configs, facts))
+    Ok((configs, pair.facts))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! What cannot be used is refused with what it is, and the command that mends it.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use rustls::crypto::ring::sign::any_supported_type;
@@ -29,6 +30,8 @@ const KEY_LABELS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY
 pub(super) struct Pair {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
+    /// What the first certificate says of itself.
+    pub(super) facts: CertificateFacts,
 }
 
 /// What a certificate says of itself.
@@ -51,97 +54,98 @@ pub struct CertificateFacts {
 impl Pair {
     /// Reads them.
     pub(super) fn read(files: &CertificateFiles) -> Result<Self, String> {
-        let chain = chain(&files.cert)?;
-        let key = key(&files.key)?;
-        let pair = Self { chain, key };
-        pair.check(files)?;
-        Ok(pair)
+        let (chain, key) = (chain(&files.cert)?, key(&files.key)?);
+        let parsed = parsed(&chain, &files.cert)?;
+        check(&parsed, &key, files)?;
+        let facts = CertificateFacts::of(&parsed);
+        Ok(Self { chain, key, facts })
     }
+}
 
-    /// Whether the first certificate is one of the key, and one that clients can take.
-    fn check(&self, CertificateFiles { cert, key }: &CertificateFiles) -> Result<(), String> {
-        let (cert, key) = (cert.display(), key.display());
-        let signs = any_supported_type(&self.key).map_err(|_| {
-            format!(
-                "{KEY} {key} is of a kind that is not supported: it must be RSA of 2048 to 8192 \
-                 bits, ECDSA on P-256 or P-384, or Ed25519; `openssl genpkey -algorithm EC \
-                 -pkeyopt ec_paramgen_curve:P-256 -out {key}` makes one, which needs a new \
-                 certificate"
-            )
-        })?;
-        let parsed = self.parsed(&cert.to_string())?;
-        let public = signs.public_key();
-        let is_of_key = |it: &X509Certificate<'_>| {
-            public.as_ref().is_none_or(|public| public.as_ref() == it.public_key().raw)
-        };
-        match parsed.iter().position(is_of_key) {
-            Some(0) => {}
-            Some(place) => {
-                return Err(format!(
-                    "{CERT} {cert} is in the wrong order: the certificate of the key comes first, \
-                     then the one that vouches for it, and so on; here it is number {}: put its \
-                     block before the others",
-                    place + 1
-                ));
-            }
-            None => {
-                return Err(format!(
-                    "the key in {KEY} {key} is not that of the certificate in {CERT} {cert}: name \
-                     two files that belong together, or make a pair with `hubbub gen-cert`"
-                ));
-            }
-        }
-        if parsed[0].version() != X509Version::V3 {
-            return Err(format!(
-                "{CERT} {cert} is an X.509 certificate of version 1, which has no host names in \
-                 it and is refused by clients: have it signed with extensions, as `openssl x509 \
-                 -req … -extfile FILE` does with a FILE that says subjectAltName=DNS:HOST"
-            ));
-        }
-        Ok(())
-    }
-
-    fn parsed(&self, file: &str) -> Result<Vec<X509Certificate<'_>>, String> {
-        let mut parsed = Vec::with_capacity(self.chain.len());
-        for (place, der) in self.chain.iter().enumerate() {
-            let (_, certificate) = X509Certificate::from_der(der).map_err(|error| {
-                let number = place + 1;
-                format!("{CERT} {file}: block number {number} is no certificate: {error}")
-            })?;
-            parsed.push(certificate);
-        }
-        Ok(parsed)
-    }
-
-    /// What the certificate says of itself.
-    pub(super) fn facts(&self, files: &CertificateFiles) -> Result<CertificateFacts, String> {
-        let parsed = self.parsed(&files.cert.display().to_string())?;
-        let first = &parsed[0];
+impl CertificateFacts {
+    fn of(chain: &[X509Certificate<'_>]) -> Self {
+        let first = &chain[0];
         let names = first.subject_alternative_name().ok().flatten();
         let names = names.iter().flat_map(|it| &it.value.general_names).filter_map(name).collect();
         let is_broken = |pair: &[X509Certificate<'_>]| pair[0].issuer() != pair[1].subject();
-        Ok(CertificateFacts {
+        Self {
             not_before: first.validity().not_before.timestamp(),
             not_after: first.validity().not_after.timestamp(),
             names,
             is_self_signed: first.issuer() == first.subject(),
-            broken_link: parsed.windows(2).position(is_broken).map(|place| place + 1),
-            count: parsed.len(),
-        })
+            broken_link: chain.windows(2).position(is_broken).map(|place| place + 1),
+            count: chain.len(),
+        }
     }
+}
+
+fn parsed<'a>(
+    chain: &'a [CertificateDer<'_>],
+    file: &Path,
+) -> Result<Vec<X509Certificate<'a>>, String> {
+    let parse = |(der, number): (&'a CertificateDer<'_>, usize)| {
+        let parsed = X509Certificate::from_der(der).map(|(_, certificate)| certificate);
+        parsed.map_err(|error| {
+            format!("{CERT} {}: block number {number} is no certificate: {error}", file.display())
+        })
+    };
+    chain.iter().zip(1..).map(parse).collect()
+}
+
+/// Whether the first certificate is one of the key, and one that clients can take.
+fn check(
+    chain: &[X509Certificate<'_>],
+    key: &PrivateKeyDer<'_>,
+    files: &CertificateFiles,
+) -> Result<(), String> {
+    let signs = any_supported_type(key);
+    let (cert, key) = (files.cert.display(), files.key.display());
+    let signs = signs.map_err(|_| {
+        format!(
+            "{KEY} {key} is of a kind that is not supported: it must be RSA of 2048 to 8192 bits, \
+             ECDSA on P-256 or P-384, or Ed25519; `openssl genpkey -algorithm EC -pkeyopt \
+             ec_paramgen_curve:P-256 -out {key}` makes one, which needs a new certificate"
+        )
+    })?;
+    let public = signs.public_key();
+    let is_of_key = |it: &X509Certificate<'_>| {
+        public.as_ref().is_none_or(|public| public.as_ref() == it.public_key().raw)
+    };
+    match chain.iter().position(is_of_key) {
+        Some(0) => {}
+        Some(place) => {
+            return Err(format!(
+                "{CERT} {cert} is in the wrong order: the certificate of the key comes first, then \
+                 the one that vouches for it, and so on; here it is number {}: put its block \
+                 before the others",
+                place + 1
+            ));
+        }
+        None => {
+            return Err(format!(
+                "the key in {KEY} {key} is not that of the certificate in {CERT} {cert}: name two \
+                 files that belong together, or make a pair with `hubbub gen-cert`"
+            ));
+        }
+    }
+    if chain[0].version() != X509Version::V3 {
+        return Err(format!(
+            "{CERT} {cert} is an X.509 certificate of version 1, which has no host names in it and \
+             is refused by clients: have it signed with extensions, as `openssl x509 -req … \
+             -extfile FILE` does with a FILE that says subjectAltName=DNS:HOST"
+        ));
+    }
+    Ok(())
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => {
-                <[u8; 4]>::try_from(*bytes).ok().map(|it| std::net::Ipv4Addr::from(it).to_string())
-            }
-            _ => {
-                <[u8; 16]>::try_from(*bytes).ok().map(|it| std::net::Ipv6Addr::from(it).to_string())
-            }
-        },
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let ip = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            ip.ok().map(|ip| ip.to_string())
+        }
         _ => None,
     }
 }
