@@ -255,8 +255,7 @@ impl Core {
         while let Some(&membership) = self.sessions[slot].rooms.last() {
             let room = &self.rooms[membership.room];
             let (key, home) = (room.key.clone(), room.home_shard);
-            let known = self.rooms.rolls.known_name(membership.room, id);
-            let who = known.unwrap_or_else(|| self.sessions[slot].shown_name()).clone();
+            let who = self.known_name(slot, membership.room).clone();
             self.rooms.rolls.departs(id, key.clone(), who);
             if !membership.leaving {
                 homes.push((key, home));

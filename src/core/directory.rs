@@ -2,7 +2,7 @@
 //! the lists that are put together from such answers.
 
 use crate::core::Core;
-use crate::core::feed::Member;
+use crate::core::feed::Feed;
 use crate::core::gather::{Gather, List, contribute_users};
 use crate::core::room::{Room, RoomIndex};
 use crate::core::session::{Gate, Request};
@@ -55,16 +55,22 @@ impl Core {
             gather.expect(shards);
             self.rooms.rolls.begin(index, self.sessions.id(slot));
         }
-        let feeds = index.map_or(&[][..], |index| self.rooms[index].feeds());
-        let members = feeds.iter().flat_map(|feed| feed.members());
-        let names = members.map(|&Member { slot, .. }| {
-            let index = index.expect("a room with members");
-            let known = self.rooms.rolls.known_name(index, self.sessions.id(slot));
-            known.unwrap_or_else(|| self.sessions[slot].shown_name()).clone()
-        });
-        let names = names.chain(self.rooms.rolls.departed(room).cloned());
+        let names = index.into_iter().flat_map(|index| self.known_names(index));
+        let names = names.chain(self.rooms.rolls.departed(room)).cloned();
         let (names, total) = contribute_users(names.collect(), &self.limits);
         self.send(session.shard, ShardMsg::UsersAnswer { session, req, names, total }, now);
+    }
+
+    /// The names by which the room at `index` knows its members on this shard.
+    fn known_names(&self, index: RoomIndex) -> impl Iterator<Item = &Name> {
+        let members = self.rooms[index].feeds().iter().flat_map(Feed::members);
+        members.map(move |member| self.known_name(member.slot, index))
+    }
+
+    /// The name by which the room at `index` knows the session in `slot`, its member.
+    pub(super) fn known_name(&self, slot: Slot, index: RoomIndex) -> &Name {
+        let known = self.rooms.rolls.known_name(index, self.sessions.id(slot));
+        known.unwrap_or_else(|| self.sessions[slot].shown_name())
     }
 
     pub(super) fn list_rooms(&mut self, slot: Slot, now: Moment) {

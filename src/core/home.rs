@@ -84,15 +84,14 @@ impl Core {
         home.members[session.shard.index()] += 1;
         home.total += 1;
         let total = home.total;
-        self.rooms.resize(index, total - 1, total);
-        let home = self.rooms[index].home.as_mut().expect("just made");
-        let announced = home.total <= self.limits.announce_max;
+        let announced = total <= self.limits.announce_max;
         if announced {
             let (told, event) = (Some(session.shard), Event::Joined(&who));
             self.rooms.publish(index, &self.limits, &event, None, told, &mut self.outgoing);
         } else {
             self.gather_tally(index, now, |home| home.joined += 1);
         }
+        self.rooms.resize(index, total - 1, total);
         self.rooms.recount(index);
         let room = &self.rooms[index];
         let home = room.home.as_ref().expect("just made");

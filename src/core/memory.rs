@@ -32,7 +32,15 @@ pub(super) fn map_bytes<K, V, S>(map: &HashMap<K, V, S>) -> usize {
     map.capacity() * 8 / 7 * (size_of::<(K, V)>() + 1)
 }
 
-fn queue_bytes<T>(queue: &VecDeque<T>) -> usize {
+/// The same of a B-tree, of which a node is half full at least.
+#[inline]
+pub(super) fn tree_bytes<T>(len: usize) -> usize {
+    len * 2 * size_of::<T>()
+}
+
+/// The same of a queue.
+#[inline]
+pub(super) fn queue_bytes<T>(queue: &VecDeque<T>) -> usize {
     queue.capacity() * size_of::<T>()
 }
 
@@ -95,15 +103,15 @@ impl Core {
         }
         let sessions = held.into_iter().map(|(slot, bytes)| (bytes, Holder::Session(slot)));
         let rooms = self.rooms.holders().map(|(bytes, index)| (bytes, Holder::Room(index)));
-        let mut holders: Vec<(usize, Holder)> = sessions.chain(rooms).collect();
-        holders.retain(|&(bytes, _)| bytes > 0);
+        let mut holders: Vec<(usize, Holder)> =
+            sessions.chain(rooms).filter(|&(bytes, _)| bytes > 0).collect();
         let rank = |&(_, holder): &(usize, Holder)| match holder {
             // Input that waits for the server is no fault of its client.
             Holder::Session(slot) if self.is_own_doing(slot) => 0,
             Holder::Room(_) => 1,
             Holder::Session(_) => 2,
         };
-        holders.sort_unstable_by_key(|holder| (rank(holder), Reverse(*holder)));
+        holders.sort_by_cached_key(|holder| (rank(holder), Reverse(*holder)));
         holders
     }
 }

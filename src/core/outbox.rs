@@ -23,7 +23,7 @@ pub struct Place {
 pub type Places = SmallVec<[Place; 1]>;
 
 /// Bytes for one session, with their place among what it gets from feeds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Entry {
     /// Before which frames this belongs: one place for each room the session was in.
     pub places: Places,
@@ -35,6 +35,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// One in no particular place.
+    fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), ..Self::default() }
+    }
+
     /// What is still to be written.
     #[must_use]
     pub fn unwritten(&self) -> &[u8] {
@@ -57,58 +62,37 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Appends a reply as `wire` spells it.
+    /// Appends a reply as `wire` spells it; the answer to a ping takes the place of an earlier one,
+    /// as only the last is needed (RFC 6455, 5.5.3).
     pub fn push_reply(&mut self, places: Places, wire: Wire, reply: &Reply<'_>) {
-        if let Reply::Pong(_) = reply {
-            self.push_pong(places, |bytes| wire.render_reply(reply, bytes));
-            return;
-        }
+        let is_pong = matches!(reply, Reply::Pong(_));
         // What is written of an entry is kept until all of it is, so nothing is added after that.
-        let fits = |last: &Entry| last.places == places && last.written == 0 && !last.is_pong;
-        if !self.entries.back().is_some_and(fits) {
-            self.push(places, false);
+        let fits = |it: &Entry| it.written == 0 && it.is_pong == is_pong;
+        let known = if is_pong {
+            self.entries.iter().position(fits)
+        } else {
+            let last = self.entries.back().filter(|it| fits(it) && it.places == places);
+            last.map(|_| self.entries.len() - 1)
+        };
+        let index = known.unwrap_or_else(|| {
+            self.insert(self.entries.len(), Entry { places, is_pong, ..Entry::default() });
+            self.entries.len() - 1
+        });
+        let entry = &mut self.entries[index];
+        let before = entry.heap_bytes();
+        if is_pong {
+            entry.bytes.clear();
         }
-        self.render_last(|bytes| wire.render_reply(reply, bytes));
-    }
-
-    /// Appends the answer to a ping, or puts it in the place of one that nothing is written of: the
-    /// last is the only one that is needed (RFC 6455, 5.5.3).
-    fn push_pong(&mut self, places: Places, render: impl FnOnce(&mut Vec<u8>)) {
-        match self.entries.iter_mut().find(|entry| entry.is_pong && entry.written == 0) {
-            Some(former) => {
-                let before = former.heap_bytes();
-                former.bytes.clear();
-                render(&mut former.bytes);
-                self.heap_bytes = self.heap_bytes + former.heap_bytes() - before;
-            }
-            None => {
-                self.push(places, true);
-                self.render_last(render);
-            }
-        }
-    }
-
-    fn push(&mut self, places: Places, is_pong: bool) {
-        let entry = Entry { places, bytes: vec![], written: 0, is_pong };
-        self.heap_bytes += entry.heap_bytes();
-        self.entries.push_back(entry);
-    }
-
-    fn render_last(&mut self, render: impl FnOnce(&mut Vec<u8>)) {
-        let last = self.entries.back_mut().expect("there is an entry to append to");
-        let before = last.heap_bytes();
-        render(&mut last.bytes);
-        self.heap_bytes = self.heap_bytes + last.heap_bytes() - before;
+        wire.render_reply(reply, &mut entry.bytes);
+        self.heap_bytes = self.heap_bytes + entry.heap_bytes() - before;
     }
 
     /// Inserts an entry before all others: the rest of a frame that has been begun.
     pub fn push_front(&mut self, bytes: &[u8]) {
-        self.insert(0, bytes);
+        self.insert(0, Entry::of(bytes));
     }
 
-    fn insert(&mut self, index: usize, bytes: &[u8]) {
-        let (places, bytes) = (Places::new(), bytes.to_vec());
-        let entry = Entry { places, bytes, written: 0, is_pong: false };
+    fn insert(&mut self, index: usize, entry: Entry) {
         self.heap_bytes += entry.heap_bytes();
         self.entries.insert(index, entry);
     }
@@ -124,7 +108,7 @@ impl Outbox {
     ) {
         let mut notice = vec![];
         wire.render_reply(&Reply::Missed { room: name, count }, &mut notice);
-        self.insert(self.index_after(room, cursor), &notice);
+        self.insert(self.index_after(room, cursor), Entry::of(&notice));
     }
 
     /// Takes over from the feed of `room`, which the session leaves, what it has not read from
@@ -137,14 +121,14 @@ impl Outbox {
             if let Some(place) = place.map(|at| entry.places.remove(at))
                 && place.cursor > cursor
             {
-                self.insert(index, log.bytes(cursor..place.cursor));
+                self.insert(index, Entry::of(log.bytes(cursor..place.cursor)));
                 cursor = place.cursor;
                 index += 1;
             }
             index += 1;
         }
         if cursor < log.head() {
-            self.insert(index, log.bytes(cursor..log.head()));
+            self.insert(index, Entry::of(log.bytes(cursor..log.head())));
         }
     }
 
@@ -188,7 +172,7 @@ impl Outbox {
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn counted_bytes(&self) -> usize {
         let heap: usize = self.entries.iter().map(Entry::heap_bytes).sum();
-        size_of::<Self>() + self.entries.capacity() * size_of::<Entry>() + heap
+        self.held_bytes() - self.heap_bytes + heap
     }
 
     /// Whether nothing is owed.

@@ -88,8 +88,8 @@ impl Core {
         );
     }
 
-    /// The session in `slot` waits for nothing any more, or has ended: sees to whoever is to take
-    /// over from it.
+    /// Session `id` waits for nothing any more, or has ended: sees to the session that is to take
+    /// over from it, if there is one.
     pub(super) fn settle_successor(&mut self, id: SessionId, now: Moment) {
         if self.successors.is_empty() {
             return;
@@ -189,30 +189,16 @@ impl Core {
             return;
         };
         self.reply(slot, &Reply::Resumed { name, rooms });
-        if let Some(resuming) = self.resuming(slot) {
+        if let Some(resuming) = self.sessions[slot].resuming() {
             resuming.missing += rooms.len() as i32 + 1;
             resuming.is_granted = true;
         }
         self.finish_resuming(slot, now);
     }
 
-    fn resuming(&mut self, slot: Slot) -> Option<&mut Resuming> {
-        match &mut self.sessions[slot].gate {
-            Gate::Busy(request) => match &mut **request {
-                Request::Resume(resuming) => Some(resuming),
-                Request::Rename
-                | Request::Enter
-                | Request::Switch(_)
-                | Request::Leave
-                | Request::Gather(_) => None,
-            },
-            Gate::Open | Gate::Resting | Gate::Closing(_) => None,
-        }
-    }
-
     /// The session in `slot` has the name that it takes over; whether that is why it has it.
     pub(super) fn takes_over_name(&mut self, slot: Slot, name: &Name, now: Moment) -> bool {
-        let is_resuming = self.resuming(slot).is_some();
+        let is_resuming = self.sessions[slot].resuming().is_some();
         if is_resuming {
             let guest = std::mem::replace(&mut self.sessions[slot].name, name.clone());
             self.release_name(self.sessions.id(slot), guest.key(), now);
@@ -224,14 +210,14 @@ impl Core {
 
     /// The session in `slot` has come into a room, and is `who` there.
     pub(super) fn has_entered_as(&mut self, slot: Slot, who: Name) {
-        if let Some(resuming) = self.resuming(slot) {
+        if let Some(resuming) = self.sessions[slot].resuming() {
             resuming.name = Some(who);
         }
     }
 
     /// The request of the session in `slot` has got an answer, the only one unless it takes over.
     pub(super) fn answered(&mut self, slot: Slot, now: Moment) {
-        match self.resuming(slot) {
+        match self.sessions[slot].resuming() {
             Some(resuming) => {
                 resuming.missing -= 1;
                 self.finish_resuming(slot, now);
@@ -241,7 +227,8 @@ impl Core {
     }
 
     fn finish_resuming(&mut self, slot: Slot, now: Moment) {
-        if let Some(Resuming { missing: 0, is_granted: true, .. }) = self.resuming(slot) {
+        if let Some(Resuming { missing: 0, is_granted: true, .. }) = self.sessions[slot].resuming()
+        {
             self.open_gate(slot, now);
         }
     }

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::core::feed::Feed;
 use crate::core::history::History;
 use crate::core::log::Spares;
-use crate::core::memory::map_bytes;
+use crate::core::memory::{map_bytes, queue_bytes, tree_bytes};
 use crate::core::placement::home_of;
 use crate::core::rolls::Rolls;
 use crate::core::session::SLAB_ENTRY_BYTES;
@@ -346,9 +346,8 @@ impl Rooms {
     pub fn held_bytes(&self) -> usize {
         self.table.capacity() * (size_of::<Room>() + SLAB_ENTRY_BYTES)
             + map_bytes(&self.by_key)
-            + self.queue.capacity() * size_of::<RoomIndex>()
-            // A node of the tree is half full at least.
-            + self.by_size.len() * 2 * size_of::<(Reverse<u32>, Key)>()
+            + queue_bytes(&self.queue)
+            + tree_bytes::<(Reverse<u32>, Key)>(self.by_size.len())
             + self.rolls.held_bytes()
             + self.heap_bytes
             + self.log_bytes()

@@ -6,6 +6,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::core::gather::Gather;
+use crate::core::memory::queue_bytes;
 use crate::core::outbox::{Outbox, Place};
 use crate::core::resume::Resuming;
 use crate::core::room::{RoomIndex, Rooms};
@@ -34,6 +35,23 @@ pub enum Gate {
     Resting,
     /// Its end, once it is out of its rooms and has got what it is owed.
     Closing(Ending),
+}
+
+impl Gate {
+    /// The request in flight.
+    fn request(&self) -> Option<&Request> {
+        match self {
+            Self::Busy(request) => Some(request),
+            Self::Open | Self::Resting | Self::Closing(_) => None,
+        }
+    }
+
+    fn request_mut(&mut self) -> Option<&mut Request> {
+        match self {
+            Self::Busy(request) => Some(request),
+            Self::Open | Self::Resting | Self::Closing(_) => None,
+        }
+    }
 }
 
 /// A request that other shards may have to answer.
@@ -103,16 +121,16 @@ impl Session {
     /// Bytes of memory it has beside its place in the table and its outbox.
     fn other_bytes(&self) -> usize {
         let rooms = if self.rooms.spilled() { self.rooms.capacity() } else { 0 };
-        let list = match &self.gate {
-            Gate::Busy(request) => match &**request {
-                Request::Gather(gather) => gather.held_bytes(),
+        let list = match self.gate.request() {
+            Some(Request::Gather(gather)) => gather.held_bytes(),
+            Some(
                 Request::Rename
                 | Request::Enter
                 | Request::Switch(_)
                 | Request::Leave
-                | Request::Resume(_) => 0,
-            },
-            Gate::Open | Gate::Resting | Gate::Closing(_) => 0,
+                | Request::Resume(_),
+            )
+            | None => 0,
         };
         rooms * size_of::<Membership>() + list
     }
@@ -121,23 +139,24 @@ impl Session {
     /// own shard has the name.
     #[must_use]
     pub fn shown_name(&self) -> &Name {
-        let taken_over = match &self.gate {
-            Gate::Busy(request) => match &**request {
-                Request::Resume(resuming) => resuming.name(),
-                _ => None,
-            },
-            _ => None,
-        };
-        taken_over.unwrap_or(&self.name)
+        match self.gate.request() {
+            Some(Request::Resume(resuming)) => resuming.name().unwrap_or(&self.name),
+            _ => &self.name,
+        }
     }
 
     /// The list that it waits for, if it waits for one.
     pub fn gathering(&mut self) -> Option<&mut Gather> {
-        match &mut self.gate {
-            Gate::Busy(request) => match &mut **request {
-                Request::Gather(gather) => Some(gather),
-                _ => None,
-            },
+        match self.gate.request_mut()? {
+            Request::Gather(gather) => Some(gather),
+            _ => None,
+        }
+    }
+
+    /// How far it has taken over from another session, if it does.
+    pub fn resuming(&mut self) -> Option<&mut Resuming> {
+        match self.gate.request_mut()? {
+            Request::Resume(resuming) => Some(resuming),
             _ => None,
         }
     }
@@ -240,7 +259,7 @@ impl Sessions {
         let each = size_of::<Session>() + SLAB_ENTRY_BYTES;
         self.table.capacity() * each
             + self.table.len() * size_of::<Request>()
-            + self.queue.capacity() * size_of::<Slot>()
+            + queue_bytes(&self.queue)
             + self.owed_bytes
             + self.other_bytes
     }

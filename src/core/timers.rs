@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::memory::tree_bytes;
 use crate::model::{Key, Moment, SessionId};
 
 /// Whose time has come.
@@ -46,11 +47,11 @@ impl Timers {
         self.queue.retain(|_, timer| keeps(timer));
     }
 
-    /// Bytes of memory for all of them: a node of the tree is half full at least.
+    /// Bytes of memory for all of them.
     #[inline]
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.queue.len() * 2 * size_of::<((Moment, u64), Timer)>()
+        tree_bytes::<((Moment, u64), Timer)>(self.queue.len())
     }
 
     /// The earliest deadline.
