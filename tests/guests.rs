@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::program::Program;
-use common::{on_every_shard_count, people};
+use common::{eventually, on_every_shard_count, people, vitals};
 
 #[test]
 fn netcat_can_chat() {
@@ -21,16 +21,21 @@ fn telnet_can_chat() {
 fn keys_that_have_telnet_ask_for_a_timing_mark_do_not_silence_it() {
     on_every_shard_count(|server| {
         let [mut amy] = people(server, ["amy"]);
-        let telnet = format!("telnet {} {}", server.addr.ip(), server.addr.port());
+        let telnet = format!("exec telnet {} {}", server.addr.ip(), server.addr.port());
         // These keys are keys in a terminal only.
         let mut guest =
             Program::start(Command::new("script").args(["-qefc", &telnet, "/dev/null"]));
         guest.expect("You joined main");
         guest.type_line("/name guest");
-        amy.read_line();
-        amy.read_line();
+        let joined = amy.read_line();
+        let name = joined.strip_suffix(" joined").expect("the guest comes first");
+        amy.expect(&format!("{name} is now guest"));
+        guest.expect(&format!("{name} is now guest"));
+        let telnet = vitals::only_child(guest.pid());
         for key in ["\x1a", "\x1c", "\x0f"] {
-            guest.type_line(key);
+            // As a signal a key comes in the midst of whatever telnet does, which it does not bear.
+            eventually("telnet waits for keys", || vitals::is_asleep(telnet));
+            guest.type_keys(key);
             let text = format!("behind {}", key.escape_debug());
             guest.type_line(&text);
             amy.expect(&format!("guest: {text}"));

@@ -53,10 +53,20 @@ impl Program {
         Self::start(command.args(args).envs(variables.iter().copied())).ended()
     }
 
+    /// The process that was started.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Types a line.
     pub fn type_line(&mut self, line: &str) {
+        self.type_keys(&format!("{line}\n"));
+    }
+
+    /// Types what ends no line.
+    pub fn type_keys(&mut self, keys: &str) {
         let stdin = self.stdin.as_mut().expect("standard input is open");
-        stdin.write_all(format!("{line}\n").as_bytes()).expect("the program reads");
+        stdin.write_all(keys.as_bytes()).expect("the program reads");
         stdin.flush().expect("the program reads");
     }
 

@@ -31,3 +31,16 @@ pub fn descriptors_max(pid: u32) -> f64 {
     let soft = line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
     soft.unwrap_or(f64::INFINITY)
 }
+
+/// The one process that `pid` has started.
+pub fn only_child(pid: u32) -> u32 {
+    let file = format!("/proc/{pid}/task/{pid}/children");
+    let children = fs::read_to_string(file).expect("a process of ours");
+    children.trim().parse().expect("one child")
+}
+
+/// Whether a process waits for something to happen.
+pub fn is_asleep(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process of ours");
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+}

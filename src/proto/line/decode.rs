@@ -74,6 +74,11 @@ impl Decoder {
         limits: &Limits,
         clean: &'a mut String,
     ) -> Option<Command<'a>> {
+        // Before all lines: a client that throws away output until it has an answer would throw
+        // away what those behind its question bring about.
+        if let Some(answer) = self.telnet.answer() {
+            return Some(Command::Telnet(answer));
+        }
         loop {
             let rest = &input[*at..];
             // A terminal in character mode sends these by themselves, with no line end to wait for.
@@ -110,9 +115,6 @@ impl Decoder {
         at: &mut usize,
         limits: &Limits,
     ) -> Option<Command<'a>> {
-        if let Some(answer) = self.telnet.answer() {
-            return Some(Command::Telnet(answer));
-        }
         let interrupted = self.telnet.is_interrupted();
         let too_long = rest.len() > line_bytes_max(limits);
         if !(interrupted || self.discarding || too_long) {
@@ -323,6 +325,21 @@ mod tests {
         let taken_out = [r#"Say("hi")"#, r#"Say("hi")"#];
         assert_eq!(decoded(&[b"h\x08i\nh\x15\x7fi\n\xff\xf1"]), taken_out, "no telnet yet");
         assert_eq!(decoded(&[b"h\x08i\nh\x15\x7f", b"i\xff\xf1\n"]), taken_out);
+    }
+
+    #[test]
+    fn answers_to_telnet_come_before_what_the_lines_behind_the_question_bring() {
+        let (mut decoder, limits) = (Decoder::new(STRIKES_MAX), Limits::default());
+        let mut buffer = *b"\xff\xed\xff\xfd\x06hi\n";
+        let (len, mut taken, mut clean) = (buffer.len(), 0, String::new());
+        let end = decoder.admit(&mut buffer, 0..len);
+        let mut next = || {
+            let command = decoder.next(&buffer[..end], &mut taken, &limits, &mut clean);
+            command.map(|it| format!("{it:?}"))
+        };
+        assert_eq!(next().as_deref(), Some("Telnet(Will(6))"));
+        assert_eq!(next().as_deref(), Some(r#"Say("hi")"#));
+        assert_eq!(next(), None);
     }
 
     #[test]
