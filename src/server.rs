@@ -2,6 +2,7 @@
 //! off.
 
 mod doors;
+mod eviction;
 mod intake;
 mod rejections;
 mod trial;
@@ -90,6 +91,8 @@ struct Server {
     questions: mpsc::Receiver<Question>,
     /// When it was last logged that a proxy does not say where a request comes from.
     told_unsaid: Option<Instant>,
+    /// Nobody is evicted for newcomers before that.
+    next_eviction: Moment,
     started: Instant,
     rejections: Rejections,
 }
@@ -149,7 +152,7 @@ impl Server {
         let (say_farewell, farewells) = mpsc::unbounded_channel();
         let (origin, started, turn) = (origin()?, Instant::now(), Turn::default());
         let (ask, questions) = mpsc::channel(QUESTIONS_MAX);
-        let site = Site::default();
+        let (site, not_tls) = (Site::default(), rejection_line(CloseReason::NoTls));
         let shards = ShardId::all(config.shards).zip(mailboxes).zip(cores_of_shards(config));
         for ((id, mailbox), core) in shards {
             let parts = Parts {
@@ -180,14 +183,11 @@ impl Server {
             memory_bytes_max: config.limits.memory_bytes_max,
             proxies: Proxies::new(config.proxies.clone()),
             certificates,
-            handshakes: Handshakes::new(
-                config.connections_max,
-                turn.clone(),
-                &rejection_line(CloseReason::NoTls),
-            ),
+            handshakes: Handshakes::new(config.connections_max, turn.clone(), &not_tls),
             visits: Visits::new(config.connections_max, turn, site.clone(), ask),
             questions,
             told_unsaid: None,
+            next_eviction: Moment::default(),
             site,
             refused,
             admission: Admission::new(config.admission.clone(), loads.clone()),

@@ -226,6 +226,10 @@ impl Shard {
                     budget = budget.saturating_sub(newcomers.len());
                     newcomers.into_iter().for_each(|newcomer| self.open(newcomer, now));
                 }
+                Some(Mail::Evict(network, count)) => {
+                    let crowd = self.connections.within(network);
+                    self.core.evict(crowd, count as usize, now);
+                }
                 Some(Mail::Limits(limits)) => self.change_limits(*limits, now),
                 Some(Mail::Drain) => {
                     self.draining = true;

@@ -252,7 +252,9 @@ impl Shard {
                     self.inbox.push_back((from, messages.into_iter()));
                 }
                 Some(Mail::Drain) => self.core.handle_drain(NOW),
-                Some(Mail::Newcomers(_) | Mail::Limits(_)) => unreachable!("nobody comes later"),
+                Some(Mail::Newcomers(_) | Mail::Evict(..) | Mail::Limits(_)) => {
+                    unreachable!("nobody comes later")
+                }
                 None => return,
             }
         }

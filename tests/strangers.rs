@@ -75,6 +75,60 @@ fn networks_have_so_many_connections_and_no_more() {
 }
 
 #[test]
+fn f56_a_full_server_evicts_the_longest_idle_of_the_fullest_network() {
+    const SERVER_FULL: &str = "Server is full, please try again later";
+    for shards in [1, 2] {
+        let limits = ["--connections-max", "24", "--address-connections-max", "4"];
+        let flags = [&["--proxies", "127.0.0.9"], &limits[..], &ADMIN].concat();
+        let server = start(shards, &flags);
+        let admin = Admin::of(&server);
+        let come = |from: String| {
+            let header = format!("PROXY TCP6 {from} {from} 4000 1\r\n");
+            let mut client = through_proxy(&server, 9, header.as_bytes(), 1000);
+            match client.read_line() {
+                line if line == "Server commands" => Some(client),
+                line => {
+                    assert_eq!(line, SERVER_FULL);
+                    None
+                }
+            }
+        };
+        // Sixteen of one customer's 56 bits, who fill it, but for eight in two other networks.
+        let mut crowd: Vec<Client> =
+            (0..16).filter_map(|n| come(format!("2001:db8:7:{n:x}::1"))).collect();
+        let mut others: Vec<Client> =
+            (0..8).filter_map(|n| come(format!("2001:db8:{:x}:{n:x}::2", 8 + n / 4))).collect();
+        assert_eq!((crowd.len(), others.len()), (16, 8));
+        crowd.iter_mut().for_each(|client| drop(client.skip_to("You joined main")));
+        let mut last = crowd.pop().expect("sixteen");
+        last.send("still here");
+        last.skip_until(|line| line.ends_with(": still here"));
+        // Newcomers come in, until their network has as many as the fullest but for a few.
+        let mut newcomers: Vec<Client> = vec![];
+        eventually("newcomers come in", || {
+            newcomers.extend(come(format!("2001:db8:a:{:x}::3", newcomers.len())));
+            newcomers.len() == 4
+        });
+        for client in others.iter_mut().chain([&mut last]) {
+            client.send("/nonsense");
+            client.skip_to("Unrecognized command /nonsense, try /help");
+        }
+        let told = |line: &str| line.starts_with("You have said nothing for ");
+        let told = crowd.into_iter().map(|mut client| {
+            client.send("/nonsense");
+            let is_end = |line: &str| told(line) || line.starts_with("Unrecognized");
+            told(&client.skip_until(is_end))
+        });
+        let told = told.filter(|&it| it).count();
+        assert!((4..16).contains(&told), "{told} were evicted");
+        eventually("nobody else was evicted", || {
+            let counted = "hubbub_connections_closed_total";
+            admin.metrics().sum_with(counted, r#"reason="evicted""#) == told as f64
+        });
+    }
+}
+
+#[test]
 fn f08_an_address_may_come_only_so_often() {
     let flags = ["--exempt", "127.0.0.7,::1", "--address-connects-per-minute", "2"];
     let server = Server::start(2, &flags);

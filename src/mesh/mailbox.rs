@@ -42,6 +42,8 @@ pub enum Mail {
     Parcel(Parcel),
     /// From the acceptor: connections that have been placed on this shard.
     Newcomers(Vec<Newcomer>),
+    /// From the acceptor: so many clients are to be evicted, of those counted under this ticket.
+    Evict(Ticket, u32),
     /// From the server: other limits hold from now on.
     Limits(Box<Limits>),
     /// From the server: it goes down.

@@ -24,6 +24,9 @@ pub enum CloseReason {
     /// It held much memory when the server was short of it; or the connection was turned away for
     /// that reason.
     Memory,
+    /// The server was full, most of its connections were from its network, and it had said nothing
+    /// for longer than the others there.
+    Evicted,
     /// Another connection of the same client has taken over.
     Replaced,
     /// It came to a port for lines, and sent an HTTP request.
@@ -72,7 +75,7 @@ impl From<CloseReason> for Ending {
 
 impl CloseReason {
     /// Every reason, in the order of [`CloseReason::index`].
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Quit,
         Self::EndOfInput,
         Self::HangUp,
@@ -83,6 +86,7 @@ impl CloseReason {
         Self::Idle,
         Self::Slow,
         Self::Memory,
+        Self::Evicted,
         Self::Replaced,
         Self::HttpOnLinePort,
         Self::TlsOnPlainPort,
@@ -121,6 +125,7 @@ impl CloseReason {
                 | Self::Idle
                 | Self::Slow
                 | Self::Memory
+                | Self::Evicted
                 | Self::HttpOnLinePort
                 | Self::TlsOnPlainPort
                 | Self::UnannouncedProxyHeader
@@ -141,6 +146,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Memory => "memory",
+            Self::Evicted => "evicted",
             Self::Replaced => "replaced",
             Self::HttpOnLinePort => "http-on-line-port",
             Self::TlsOnPlainPort => "tls-on-plain-port",

@@ -40,6 +40,8 @@ const V4_NETWORKS: [(u8, u32); 2] = [(CUSTOMER_BITS[0], 1), (24, 16)];
 /// The same of IPv6. A customer is given 64, 56 or 48 bits (RFC 6177), and within them has as many
 /// addresses as they like.
 const V6_NETWORKS: [(u8, u32); 3] = [(CUSTOMER_BITS[1], 1), (56, 4), (48, 16)];
+/// Bits of the widest of them, of IPv4 and of IPv6.
+const WIDEST_BITS: [u8; 2] = [V4_NETWORKS[1].0, V6_NETWORKS[2].0];
 /// Entries in the table for a connection, at most.
 pub const ENTRIES_PER_CONNECTION: usize = V6_NETWORKS.len();
 
@@ -167,6 +169,18 @@ impl Admission {
         };
         spent.spend_ms(self.limits.per_address, cost_ms, now);
         Ok(*ticket)
+    }
+
+    /// The network that has most connections, and how many more than that of `newcomer`. It looks
+    /// at the whole table.
+    #[must_use]
+    pub fn fullest(&self, newcomer: IpAddr) -> Option<(Ticket, u32)> {
+        let count = |&(ticket, _): &(Ticket, Spent)| self.loads.of_address(ticket);
+        let its_own = self.by_source.get(&network(newcomer, WIDEST_BITS)).map_or(0, count);
+        let is_widest = |net: &IpNet| *net == network(net.addr(), WIDEST_BITS);
+        let networks = self.by_source.iter().filter(|(net, _)| is_widest(net));
+        let fullest = networks.map(|(_, it)| it).max_by_key(|it| count(it))?;
+        Some((fullest.0, count(fullest).saturating_sub(its_own)))
     }
 
     /// The ticket that `source` is counted under, from now on if it was not yet.

@@ -246,6 +246,13 @@ impl Connections {
         each.filter(|&(_, bytes)| bytes > 0)
     }
 
+    /// The connections that are counted under `network`.
+    pub fn within(&self, network: Ticket) -> impl Iterator<Item = Slot> {
+        let is_within = move |it: &Connection| self.loads.is_within(it.ticket, network);
+        let each = self.table.iter().zip(0..);
+        each.filter_map(move |(it, slot)| it.as_ref().is_some_and(is_within).then_some(slot))
+    }
+
     /// Connections by what they speak, in the order of [`PROTOCOLS`].
     #[must_use]
     pub fn by_protocol(&self) -> [u64; PROTOCOLS.len()] {

@@ -14,7 +14,7 @@ use crate::socket::{Scratch, Socket};
 /// Reads of a connection's input, all thrown away, before others get a turn.
 const READS_MAX: usize = 4;
 /// How long a client may take to close its side, or to read some of what has not been sent yet.
-const WAIT_MAX: Duration = Duration::from_secs(2);
+pub const LINGER_MAX: Duration = Duration::from_secs(2);
 
 /// A connection that has been closed by us.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Lingering {
         scratch: &mut Scratch,
         now: Moment,
     ) -> Result<usize, Ticket> {
-        let until = now.after(WAIT_MAX);
+        let until = now.after(LINGER_MAX);
         let mut lingerer =
             Lingerer { socket, ticket, until, is_told: false, has_ended, unsent_bytes: 0 };
         let entry = self.table.vacant_entry();
@@ -154,7 +154,7 @@ impl Lingering {
                 return Some(self.remove(key, scratch));
             }
             // It reads.
-            (lingerer.unsent_bytes, lingerer.until) = (unsent_bytes, now.after(WAIT_MAX));
+            (lingerer.unsent_bytes, lingerer.until) = (unsent_bytes, now.after(LINGER_MAX));
             self.deadlines.push_back((lingerer.until, key));
         }
         None

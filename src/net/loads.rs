@@ -95,6 +95,16 @@ impl Loads {
         }
     }
 
+    /// Whether what is counted under `ticket` counts under `network`, too.
+    #[must_use]
+    pub fn is_within(&self, ticket: Ticket, network: Ticket) -> bool {
+        let mut at = ticket.0;
+        while at != 0 && at != network.0 {
+            at = self.node(at).around.load(Ordering::Relaxed);
+        }
+        at != 0
+    }
+
     fn add(&self, ticket: Ticket) {
         self.change(ticket, |count| {
             count.fetch_add(1, Ordering::Relaxed);

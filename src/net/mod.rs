@@ -19,6 +19,7 @@ pub use admission::{Admission, AdmissionLimits, Cost, ENTRIES_PER_CONNECTION};
 pub use certificates::{CertificateFacts, CertificateFiles, Certificates, unix_seconds};
 pub use connections::{Connections, Received};
 pub use handshakes::{Handshakes, Settled, secure};
+pub use lingering::LINGER_MAX;
 pub use loads::{Loads, Waiting};
 pub use networks::{CUSTOMER_BITS, network};
 pub use places::{Places, Turn, Turns};

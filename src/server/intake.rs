@@ -1,6 +1,6 @@
 //! Who comes in: from being accepted to a place on a shard, or to being turned away.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use futures::future::select_all;
@@ -67,7 +67,7 @@ impl Server {
         let now = self.now();
         let from = client.unwrap_or(proxy);
         // Its own connection is one of those that have no shard yet.
-        let admitted = self.find_room(1).and_then(|()| match client {
+        let admitted = self.find_room_for(from.ip(), 1, now).and_then(|()| match client {
             Ok(client) => self.admission.admit(client.ip(), cost, now),
             // Who hides behind a proxy may not have what is allowed to the proxy's machine.
             Err(_) => self.admission.admit_limited(proxy.ip(), cost, now),
@@ -194,8 +194,22 @@ impl Server {
     }
 
     fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
-        self.find_room(0)?;
+        self.find_room_for(from.ip(), 0, now)?;
         self.admission.admit(from.ip(), Cost::Connection, now)
+    }
+
+    /// As [`Server::find_room`], for a client at `address`.
+    fn find_room_for(
+        &mut self,
+        address: IpAddr,
+        its_own: usize,
+        now: Moment,
+    ) -> Result<(), CloseReason> {
+        let found = self.find_room(its_own);
+        if found == Err(CloseReason::Full) {
+            self.make_room(address, now);
+        }
+        found
     }
 
     /// Whether there is room for one connection more, beside those that have no shard yet. So many
