@@ -78,6 +78,14 @@ fn encode_shards(
         let (seconds, count) = (times.seconds(), times.turns());
         one.encode_histogram::<NoLabelSet>(seconds, count, &times.buckets(), None)?;
     }
+    let help = "The longest turn of the shard since the start, in seconds.";
+    let name = "hubbub_longest_turn_seconds";
+    let mut longest = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (shard, snapshot) in shards {
+        let labels = [("shard", shard.to_string())];
+        let seconds = snapshot.turn_times.longest_seconds();
+        ConstGauge::new(seconds).encode(longest.encode_family(&labels)?)?;
+    }
     Ok(())
 }
 

@@ -84,7 +84,11 @@ pub const METRICS: &[Metric] = &[
         |it| it.core.relieved,
     ),
     counter("hubbub_reads", "Reads from client sockets that brought something.", |it| it.net.reads),
-    counter("hubbub_read_bytes", "Bytes read from client sockets.", |it| it.net.bytes_read),
+    counter(
+        "hubbub_read_bytes",
+        "Bytes read from client sockets, with what is around text in frames and TLS records.",
+        |it| it.net.bytes_read,
+    ),
     counter("hubbub_writes", "Writes to client sockets.", |it| it.net.writes),
     counter("hubbub_written_bytes", "Bytes written to client sockets.", |it| it.net.bytes_written),
     counter(

@@ -17,6 +17,8 @@ pub struct TurnTimes {
     buckets: [u64; BOUNDED + 1],
     /// What all of them took.
     nanoseconds: u64,
+    /// What the longest of them took.
+    longest_nanoseconds: u64,
 }
 
 impl TurnTimes {
@@ -26,6 +28,7 @@ impl TurnTimes {
         // A turn of more than 500 years is no matter.
         let nanoseconds = took.as_nanos() as u64;
         self.nanoseconds += nanoseconds;
+        self.longest_nanoseconds = self.longest_nanoseconds.max(nanoseconds);
         let over_first = nanoseconds.saturating_sub(1) / (FIRST_BOUND_US * 1000);
         let quadruplings = (u64::BITS - over_first.leading_zeros()).div_ceil(2) as usize;
         self.buckets[quadruplings.min(BOUNDED)] += 1;
@@ -41,6 +44,12 @@ impl TurnTimes {
     #[must_use]
     pub fn seconds(&self) -> f64 {
         Duration::from_nanos(self.nanoseconds).as_secs_f64()
+    }
+
+    /// What the longest turn took, in seconds.
+    #[must_use]
+    pub fn longest_seconds(&self) -> f64 {
+        Duration::from_nanos(self.longest_nanoseconds).as_secs_f64()
     }
 
     /// The buckets: what a turn in each took at most, in seconds, and more than in the one before;
@@ -73,11 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_is_what_all_turns_took() {
+    fn the_sum_is_what_all_turns_took_and_the_longest_is_known() {
         let mut times = TurnTimes::default();
-        for milliseconds in [0, 1, 499] {
+        for milliseconds in [0, 499, 1] {
             times.count(Duration::from_millis(milliseconds));
         }
-        assert_eq!((times.seconds(), times.buckets[0]), (0.5, 1));
+        assert_eq!((times.seconds(), times.longest_seconds()), (0.5, 0.499));
+        assert_eq!(times.buckets[0], 1);
     }
 }
