@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use common::admin::{ADMIN, Admin};
 use common::frames::{Framed, frame, text};
@@ -39,6 +40,24 @@ fn f50_pings_that_wait_to_be_answered_take_no_memory() {
     }
     let growth = resident_bytes(server.pid()).saturating_sub(before);
     assert!(growth < PINGERS as u64 * PING_BYTES_MAX, "{growth} bytes for {PINGERS} clients");
+}
+
+#[test]
+fn f50_pings_are_read_as_slowly_as_other_input() {
+    let args = ["--exempt", "none", "--messages-per-second", "10", "--messages-burst", "1"];
+    let (server, door) = web::start(1, &[&args[..], &ADMIN].concat());
+    let admin = Admin::of(&server);
+    let mut pinger = Framed::open(door, Some("hubbub.v1.json"));
+    let pings = frame(0x89, b"x").repeat(50_000);
+    pinger.send(&pings);
+    // It takes a moment to read all of them, where nothing holds that up.
+    let until = Instant::now() + Duration::from_secs(1);
+    let mut read = 0.0;
+    while Instant::now() < until {
+        read = admin.metrics().sum("hubbub_read_bytes_total");
+    }
+    let bytes = pings.len() as f64;
+    assert!(read > 0.0 && read < bytes / 4.0, "{read} of {bytes} bytes were read");
 }
 
 #[test]

@@ -316,10 +316,10 @@ impl Connections {
                 (connection.readable, connection.ended) = (false, true);
                 end = connection.decoder.end_input(&mut self.buffer, end);
             }
-            Ok(Brought::Bytes { count, more }) => {
+            Ok(Brought::Bytes { count, taken, more }) => {
                 connection.readable = more || connection.more_in_sight;
                 self.counters.reads += 1;
-                self.counters.bytes_read += count as u64;
+                self.counters.bytes_read += taken as u64;
                 end = connection.decoder.admit(&mut self.buffer, end..end + count);
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => {

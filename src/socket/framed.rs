@@ -32,11 +32,11 @@ impl Framed {
             self.inner.read(into, scratch)?
         } else {
             into[..early.len()].copy_from_slice(&early);
-            Brought::Bytes { count: early.len(), more: true }
+            Brought::Bytes { count: early.len(), taken: early.len(), more: true }
         };
         Ok(match brought {
-            Brought::Bytes { count, more } => {
-                Brought::Bytes { count: self.frames.admit(into, 0..count), more }
+            Brought::Bytes { count, taken, more } => {
+                Brought::Bytes { count: self.frames.admit(into, 0..count), taken, more }
             }
             Brought::End => Brought::End,
         })

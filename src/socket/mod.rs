@@ -47,6 +47,8 @@ pub enum Brought {
     Bytes {
         /// How many.
         count: usize,
+        /// How many were taken off the wire for them, with the records and frames around them.
+        taken: usize,
         /// Whether there may be more.
         more: bool,
     },
@@ -72,7 +74,7 @@ impl Socket {
             Self::Plain(stream) => match stream.read(&mut into[..READ_BYTES_MAX])? {
                 0 => Ok(Brought::End),
                 // One that was not filled has emptied the socket.
-                count => Ok(Brought::Bytes { count, more: count == READ_BYTES_MAX }),
+                count => Ok(Brought::Bytes { count, taken: count, more: count == READ_BYTES_MAX }),
             },
             Self::Tls(tls) => tls.read(into, scratch),
             Self::Framed(framed) => framed.read(into, scratch),

@@ -295,7 +295,7 @@ fn an_end_is_behind_all_that_was_said_and_is_no_end_of_ours() {
         pair.client.send_close_notify();
         pair.collect();
         pair.bring(usize::MAX);
-        assert_eq!(pair.read().unwrap(), Brought::Bytes { count: 100, more: true });
+        assert!(matches!(pair.read(), Ok(Brought::Bytes { count: 100, more: true, .. })));
         assert_eq!(pair.read().unwrap(), Brought::End);
         pair.take(1 << 20);
         pair.say(50_000, 0);
@@ -312,7 +312,7 @@ fn a_cut_is_no_end() {
     let mut pair = Pair::new(&TLS13);
     pair.client_says(100);
     pair.bring(50);
-    assert_eq!(pair.read().unwrap(), Brought::Bytes { count: 0, more: false });
+    assert!(matches!(pair.read(), Ok(Brought::Bytes { count: 0, more: false, .. })));
     pair.stream.0.borrow_mut().is_cut = true;
     assert_eq!(pair.read().unwrap_err().kind(), ErrorKind::UnexpectedEof);
 }
@@ -325,7 +325,7 @@ fn what_comes_before_junk_is_heard_and_the_client_is_told_what_is_wrong() {
         pair.unsent.extend(b"\x17\x03\x03\x00\x20 this is not what we agreed on ..");
         pair.bring(usize::MAX);
         pair.stream.0.borrow_mut().room = 1 << 20;
-        assert_eq!(pair.read().unwrap(), Brought::Bytes { count: 100, more: true });
+        assert!(matches!(pair.read(), Ok(Brought::Bytes { count: 100, more: true, .. })));
         let refused = pair.us.write(b"hello", &mut pair.scratch);
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::BrokenPipe);
         assert_eq!(pair.read().unwrap_err().kind(), ErrorKind::InvalidData);

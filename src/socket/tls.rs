@@ -61,7 +61,7 @@ impl<S: Read + Write> Tls<S> {
         if !self.early.is_empty() {
             let early = std::mem::take(&mut self.early);
             into[..early.len()].copy_from_slice(&early);
-            return Ok(Brought::Bytes { count: early.len(), more: true });
+            return Ok(Brought::Bytes { count: early.len(), taken: early.len(), more: true });
         }
         if self.session.has_failed() {
             return Err(ErrorKind::InvalidData.into());
@@ -75,22 +75,22 @@ impl<S: Read + Write> Tls<S> {
             // A message in more pieces than one needs.
             return Err(ErrorKind::InvalidData.into());
         }
-        let count = match self.stream.read(&mut incoming[kept..])? {
+        let taken = match self.stream.read(&mut incoming[kept..])? {
             // Cut off: it was not the other side who said that there is no more.
             0 => return Err(ErrorKind::UnexpectedEof.into()),
             count => count,
         };
         incoming[..kept].copy_from_slice(self.session.partial());
-        let more = count == room;
+        let more = taken == room;
         let mut filled = 0;
-        self.session.open(&mut incoming[..kept + count], &mut self.unsent, |text| {
+        self.session.open(&mut incoming[..kept + taken], &mut self.unsent, |text| {
             into[filled..filled + text.len()].copy_from_slice(text);
             filled += text.len();
         });
         // It may have to wait; and if it cannot be sent at all, reading will tell.
         let _ = self.send_unsent();
         let more = more || self.session.has_ended() || self.session.has_failed();
-        Ok(Brought::Bytes { count: filled, more })
+        Ok(Brought::Bytes { count: filled, taken, more })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8], scratch: &mut Scratch) -> io::Result<usize> {
