@@ -186,9 +186,16 @@ impl App {
         let Order::Send(line) = order else { return };
         self.session.unsent(&line);
         self.unconfirmed.unsent(&line);
-        self.lost.push_back(line);
+        self.keep_lost(line);
         self.offer_lost();
         self.hint = Some("the server does not read what you send: try again later");
+    }
+
+    fn keep_lost(&mut self, line: String) {
+        if self.lost.len() == LOST_MAX {
+            self.lost.pop_front();
+        }
+        self.lost.push_back(line);
     }
 
     /// Puts the oldest line that may be lost into the input, unless the user is typing.
@@ -307,10 +314,8 @@ impl App {
         self.failure = Some(why);
         for line in self.unconfirmed.lose() {
             self.say(Kind::Alarm, &format!("Perhaps lost: {line}"), now);
-            self.lost.push_back(line);
+            self.keep_lost(line);
         }
-        let forgotten = self.lost.len().saturating_sub(LOST_MAX);
-        self.lost.drain(..forgotten);
         if !self.lost.is_empty() {
             self.say(Kind::Alarm, "Enter sends it again, Ctrl-U drops it", now);
             self.offer_lost();

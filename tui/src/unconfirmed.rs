@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::lines::Line;
+use crate::session::command;
 
 /// Lines that are kept; of more, the oldest are forgotten.
 const LINES_MAX: usize = 64;
@@ -92,8 +93,8 @@ fn said(line: &str) -> Option<&str> {
     }
 }
 
-fn is_command(line: &str, command: &str) -> bool {
-    line.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case(command))
+fn is_command(line: &str, word: &str) -> bool {
+    command(line).is_some_and(|it| it == word)
 }
 
 /// Whether it is the same text but for what servers take out.
