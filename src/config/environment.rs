@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, Command};
+use clap::{Arg, Command, Id};
 
 use super::file::nearest;
 
@@ -48,8 +48,12 @@ pub(super) fn clean(
             None => warnings.push(unknown(&command, &name)),
         }
     }
-    let reset = |command: Command, id: clap::Id| command.mut_arg(id, |arg| arg.env(None::<&str>));
-    (unset.into_iter().fold(command, reset), warnings)
+    (unset.into_iter().fold(command, without_variable), warnings)
+}
+
+/// The command, for which the variable of this argument is not there.
+pub(super) fn without_variable(command: Command, id: Id) -> Command {
+    command.mut_arg(id, |arg| arg.env(None::<&str>))
 }
 
 /// The variable that sets what `arg` does.

@@ -100,7 +100,7 @@ fn with_variable(error: clap::Error, mut command: Command, words: &[OsString]) -
     };
     let Some(name) = environment::variable(arg).map(str::to_owned) else { return error };
     let id = arg.get_id().clone();
-    let without = command.clone().mut_arg(id, |arg| arg.env(None::<&str>));
+    let without = environment::without_variable(command.clone(), id);
     let again = without.try_get_matches_from(words).err();
     if again.is_some_and(|again| flag(&again).as_ref() == Some(&culprit)) {
         return error;
