@@ -7,12 +7,11 @@ mod coalescing;
 mod faults;
 mod opening;
 mod post;
+mod reading;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::board::Sheet;
 use crate::core::Core;
@@ -29,7 +28,7 @@ use crate::mesh::credit::Credit;
 use crate::mesh::{Address, Mail, Mailbox, Newcomer, Parcel};
 use crate::metrics::{MeshCounters, Snapshot, Stock, TurnTimes};
 use crate::model::{CloseReason, Limits, Moment, Origin, ShardId, ShardMsg, Slot};
-use crate::net::{Connections, Loads, Received};
+use crate::net::{Connections, Loads};
 use crate::watchdog::Pulse;
 use account::Account;
 pub use account::is_short;
@@ -39,9 +38,6 @@ pub use post::post;
 
 /// Messages and new connections handled before clients get a turn.
 const MAIL_PER_TURN_MAX: usize = 1024;
-/// Bytes of input that cost as much of a session's allowance as a message, beside the messages in
-/// them: few pay for that but those who send what is no message.
-const BYTES_PER_MESSAGE: u64 = 4 << 10;
 /// Messages on their way from one shard to another before input is left unread.
 const CREDIT_MAX: u32 = 4096;
 
@@ -257,96 +253,6 @@ impl Shard {
             warn!(shard = %self.id, %error, "cannot watch a new connection, closing it");
             self.core.handle_close(slot, CloseReason::HangUp, now);
         }
-    }
-
-    /// Reads what clients have sent, and has the core handle it.
-    fn serve_clients(&mut self, now: Moment) -> io::Result<()> {
-        let core = &mut self.core;
-        self.more_events = self.connections.poll(|slot| core.handle_writable(slot))?;
-        while let Some(slot) = self.core.poll_resumed() {
-            self.connections.make_ready(slot);
-        }
-        if !self.credit.may_read_clients() {
-            self.mesh_counters.strained += 1;
-            return Ok(());
-        }
-        for _ in 0..self.connections.ready() {
-            if self.core.is_pressed() {
-                break;
-            }
-            if let Some(slot) = self.connections.next_ready()
-                && self.connections.contains(slot)
-            {
-                self.read_or_close(slot, now);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads from the connection in `slot`. A panic ends it and nobody else: should it have left
-    /// anything in disorder that others need, the shard will panic over that, and the server end.
-    fn read_or_close(&mut self, slot: Slot, now: Moment) {
-        if catch_unwind(AssertUnwindSafe(|| self.read(slot, now))).is_err() {
-            error!(shard = %self.id, "a connection is closed, because handling it panicked");
-            self.core.handle_failure(slot, now);
-        }
-    }
-
-    /// Reads from the connection in `slot`, once, and handles the commands that have arrived.
-    fn read(&mut self, slot: Slot, now: Moment) {
-        if !self.core.may_read(slot) {
-            // Whoever has asked for too much need not be served to the end once they are gone.
-            if self.core.is_resting(slot) && self.connections.is_broken(slot) {
-                self.hang_up(slot, now);
-            }
-            return;
-        }
-        let read_before = self.connections.counters.bytes_read;
-        let Received::Input(mut input) = self.connections.receive(slot) else {
-            self.hang_up(slot, now);
-            return;
-        };
-        self.core.begin_batch();
-        let is_held_back = self.connections.awaits_first_line(slot)
-            && !self.look_at_first_line(slot, &mut input, now);
-        let exhausted = is_held_back || self.handle_commands(slot, &mut input, now);
-        let bytes_read = self.connections.counters.bytes_read - read_before;
-        if bytes_read > 0 {
-            self.core.heard_from(slot);
-        }
-        let noise = bytes_read / BYTES_PER_MESSAGE;
-        if noise > 0 {
-            self.core.handle_noise(slot, noise as u32, now);
-        }
-        if self.connections.keep(slot, input, exhausted) {
-            self.core.handle_end_of_input(slot, now);
-        } else if self.core.may_read(slot) {
-            self.connections.make_ready(slot);
-        }
-    }
-
-    /// Has the core handle the commands in `input`, as far as it will; whether that is all of them.
-    #[inline(always)]
-    fn handle_commands(&mut self, slot: Slot, input: &mut Range<usize>, now: Moment) -> bool {
-        loop {
-            if self.core.is_pressed() || !self.core.may_read(slot) {
-                return false;
-            }
-            let Some(command) = self.connections.decode(slot, input) else { return true };
-            #[cfg(feature = "fault-injection")]
-            faults::obey(&command);
-            let costly = command.is_costly();
-            self.core.handle_command(slot, command, now);
-            if costly {
-                return false;
-            }
-        }
-    }
-
-    /// The connection in `slot` is broken, and its session ends.
-    fn hang_up(&mut self, slot: Slot, now: Moment) {
-        self.core.handle_close(slot, CloseReason::HangUp, now);
-        self.connections.close(slot, CloseReason::HangUp, now);
     }
 
     fn tick(&mut self, now: Moment) {
