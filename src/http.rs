@@ -22,7 +22,6 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use mio::net::TcpStream;
 use rustls::server::ServerConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -30,7 +29,7 @@ use tokio::time::timeout;
 use crate::model::CloseReason;
 use crate::net::{Cost, Places, Turn, Turns, Waiting, secure};
 use crate::proto::Wire;
-use crate::socket::{READ_ROOM, Socket};
+use crate::socket::{READ_ROOM, Socket, Stream};
 use channel::{Channel, Desk};
 pub use host::{AllowedHost, Host, Refusal};
 use office::{Office, Outcome};
@@ -147,7 +146,7 @@ impl Visits {
     /// place for it.
     pub fn begin(
         &mut self,
-        stream: TcpStream,
+        stream: Stream,
         visitor: Visitor,
         config: Option<Arc<ServerConfig>>,
     ) -> bool {
@@ -172,7 +171,7 @@ impl Visits {
     /// hangs up at once if there are too many who are to be told.
     pub fn refuse(
         &mut self,
-        stream: TcpStream,
+        stream: Stream,
         (reason, line): (CloseReason, &[u8]),
         config: Option<Arc<ServerConfig>>,
     ) {
@@ -212,7 +211,7 @@ impl Visits {
 
 /// Has a client in, within TLS if there is a `config` for it; nothing if it goes without a word.
 async fn enter(
-    stream: TcpStream,
+    stream: Stream,
     config: Option<Arc<ServerConfig>>,
     turns: &Turns,
 ) -> Result<Option<Socket>, CloseReason> {

@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 use tracing::warn;
 
 use crate::net::readiness::Listener;
+use crate::socket::Stream;
 
 /// Connections accepted before others get a turn.
 pub(super) const BATCH_MAX: usize = 32;
@@ -44,7 +44,7 @@ pub enum Port {
 #[derive(Debug)]
 pub struct Arrival {
     /// The connection.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// Where it comes from.
     pub from: SocketAddr,
     /// What is spoken on it.
@@ -112,7 +112,7 @@ fn keepalive(vanish_wait: Duration) -> TcpKeepalive {
 }
 
 /// Tells a connection why it cannot stay, if it listens, and closes it.
-pub fn refuse(mut stream: TcpStream, line: &[u8]) {
+pub fn refuse(mut stream: Stream, line: &[u8]) {
     // Closing with input unread would have the kernel throw away what the client has not read.
     let _ = stream.read(&mut [0; DISCARDED_BYTES_MAX]);
     // A new socket's buffer has room for a line, and whoever does not read it has already gone.

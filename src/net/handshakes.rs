@@ -1,21 +1,18 @@
 //! Connections that have not come to terms with us about TLS. Each has a place of its own until it
 //! has, or its time is up; only then does it take one on a shard.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use rustls::server::ServerConfig;
-use socket2::SockRef;
-use tokio::net::TcpStream as TokioStream;
 
 use crate::model::CloseReason;
-use crate::net::Waiting;
 use crate::net::places::{Places, Turn, Turns};
+use crate::net::{Waiting, WatchedStream};
 use crate::proto::begins_proxy_header;
-use crate::socket::{READ_ROOM, Session, Socket, Tls};
+use crate::socket::{READ_ROOM, Session, Socket, Stream, Tls};
 
 /// How long a client may take to come to terms.
 const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -48,7 +45,7 @@ pub struct Handshakes {
 
 /// One handshake.
 struct Handshake {
-    stream: TokioStream,
+    stream: WatchedStream,
     session: Session,
     /// Text that has come with the end of the handshake.
     early: Vec<u8>,
@@ -87,7 +84,7 @@ impl Handshakes {
     /// for it.
     pub fn begin(
         &mut self,
-        stream: TcpStream,
+        stream: Stream,
         (from, waiting): (SocketAddr, Waiting),
         config: Arc<ServerConfig>,
     ) -> bool {
@@ -117,7 +114,7 @@ impl Handshakes {
 /// # Errors
 /// Why it has not.
 pub async fn secure(
-    stream: TcpStream,
+    stream: Stream,
     config: Arc<ServerConfig>,
     turns: &Turns,
     hint: &[u8],
@@ -126,7 +123,7 @@ pub async fn secure(
     let end = tokio::time::timeout(HANDSHAKE_WAIT_MAX, handshake.run(turns)).await;
     let is_in_time = end.is_ok();
     match end {
-        Ok(Ok(())) => handshake.into_socket().map(Some).map_err(|_| CloseReason::BadHandshake),
+        Ok(Ok(())) => Ok(Some(handshake.into_socket())),
         Ok(Err(_)) if handshake.first.is_none() => Ok(None),
         Ok(Err(_)) if handshake.has_proxy_header => Err(CloseReason::UnannouncedProxyHeader),
         _ if handshake.is_plain(is_in_time) => {
@@ -138,8 +135,8 @@ pub async fn secure(
 }
 
 impl Handshake {
-    fn new(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let stream = TokioStream::from_std(stream.into())?;
+    fn new(stream: Stream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let stream = WatchedStream::new(stream)?;
         let session = Session::new(config).map_err(io::Error::other)?;
         Ok(Self {
             stream,
@@ -180,33 +177,28 @@ impl Handshake {
         if room == 0 {
             return Err(ErrorKind::InvalidData.into());
         }
-        loop {
-            // There is no buffer while it waits.
-            self.stream.readable().await?;
-            let mut incoming = self.session.partial().to_vec();
+        let partial = self.session.partial();
+        // There is no buffer while it waits.
+        let receive = |stream: &mut Stream| {
+            let mut incoming = partial.to_vec();
             incoming.resize(kept + room, 0);
-            match self.stream.try_read(&mut incoming[kept..]) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    incoming.truncate(kept + count);
-                    self.received += count;
-                    self.first = self.first.or(incoming.first().copied());
-                    return Ok(incoming);
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
-            }
+            let count = stream.read(&mut incoming[kept..])?;
+            incoming.truncate(kept + count);
+            Ok(incoming)
+        };
+        let incoming = self.stream.when_readable(receive).await?;
+        if incoming.len() == kept {
+            return Err(ErrorKind::UnexpectedEof.into());
         }
+        self.received += incoming.len() - kept;
+        self.first = self.first.or(incoming.first().copied());
+        Ok(incoming)
     }
 
-    async fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            self.stream.writable().await?;
-            match self.stream.try_write(bytes) {
-                Ok(count) => bytes = &bytes[count..],
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
-            }
+            let count = self.stream.when_writable(|stream| stream.write(bytes)).await?;
+            bytes = &bytes[count..];
         }
         Ok(())
     }
@@ -219,21 +211,15 @@ impl Handshake {
 
     /// Tells the client something that is not TLS, and waits until it has closed its side: closing
     /// with input unread would have the kernel throw away what the client has not read.
-    async fn turn_away(&self, line: &[u8]) -> io::Result<()> {
+    async fn turn_away(&mut self, line: &[u8]) -> io::Result<()> {
         self.send(line).await?;
-        SockRef::from(&self.stream).shutdown(Shutdown::Write)?;
-        loop {
-            self.stream.readable().await?;
-            match self.stream.try_read(&mut [0; READ_BYTES_MAX]) {
-                Ok(0) => return Ok(()),
-                Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(e),
-                _ => {}
-            }
-        }
+        self.stream.when_writable(|stream| stream.shutdown(Shutdown::Write)).await?;
+        let mut discard = |stream: &mut Stream| stream.read(&mut [0; READ_BYTES_MAX]);
+        while self.stream.when_readable(&mut discard).await? > 0 {}
+        Ok(())
     }
 
-    fn into_socket(self) -> io::Result<Socket> {
-        let stream = TcpStream::from_std(self.stream.into_std()?);
-        Ok(Socket::Tls(Box::new(Tls::new(stream, self.session, self.early))))
+    fn into_socket(self) -> Socket {
+        Socket::Tls(Box::new(Tls::new(self.stream.into_stream(), self.session, self.early)))
     }
 }

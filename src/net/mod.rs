@@ -24,5 +24,5 @@ pub use loads::{Loads, Waiting};
 pub use networks::{CUSTOMER_BITS, network};
 pub use places::{Places, Turn, Turns};
 pub use proxy::{Heard, Proxies};
-pub use readiness::WatchedSocket;
+pub use readiness::{WatchedSocket, WatchedStream};
 pub use visitors::Shown;

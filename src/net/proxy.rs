@@ -5,18 +5,16 @@
 //! looks: everybody could claim to be anybody otherwise. From a proxy it must have one, but on the
 //! ports for HTTP, where a proxy may say it in each request instead.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use mio::net::TcpStream;
 use ppp::{HeaderResult, v1, v2};
-use tokio::net::TcpStream as TokioStream;
 use tokio::task::JoinSet;
 
 use crate::net::acceptor::BATCH_MAX;
-use crate::net::{Arrival, Port};
+use crate::net::{Arrival, Port, WatchedStream};
 use crate::proto::PROXY_V2_SIGNATURE;
 
 /// How long a proxy may take to send the header of a connection.
@@ -119,35 +117,36 @@ impl Proxies {
 
 /// Reads the header, if there is one, and nothing after it.
 async fn hear(Arrival { stream, from: proxy, port }: Arrival) -> io::Result<Heard> {
-    let stream = TokioStream::from_std(stream.into())?;
-    if stream.peek(&mut [0]).await? == 0 {
+    let mut stream = WatchedStream::new(stream)?;
+    if stream.when_readable(|it| it.peek(&mut [0])).await? == 0 {
         return Ok(Heard::Silence);
     }
     let is_http = matches!(port, Port::Http | Port::Https);
-    let header = match starts_as_header(&stream).await? {
+    let header = match starts_as_header(&mut stream).await? {
         false if is_http => None,
-        _ => Some(read_header(&stream).await?),
+        _ => Some(read_header(&mut stream).await?),
     };
     let source = header.map_or(Some(Source::Unknown), |header| source(&header));
-    let arrival = |stream: TokioStream, from| {
-        Ok::<_, io::Error>(Arrival { stream: TcpStream::from_std(stream.into_std()?), from, port })
-    };
-    match source.ok_or(ErrorKind::InvalidData)? {
-        Source::Address(from) => arrival(stream, from).map(Heard::Client),
-        Source::Unknown if is_http => arrival(stream, proxy).map(Heard::Requests),
-        Source::Unknown => match tokio::time::timeout(HEADER_WAIT_MAX, stream.peek(&mut [0])).await
-        {
-            Ok(Ok(1..)) => arrival(stream, proxy).map(Heard::Nowhere),
-            _ => Ok(Heard::Silence),
-        },
-    }
+    let arrival =
+        |stream: WatchedStream, from| Arrival { stream: stream.into_stream(), from, port };
+    Ok(match source.ok_or(ErrorKind::InvalidData)? {
+        Source::Address(from) => Heard::Client(arrival(stream, from)),
+        Source::Unknown if is_http => Heard::Requests(arrival(stream, proxy)),
+        Source::Unknown => {
+            let spoken = stream.when_readable(|it| it.peek(&mut [0]));
+            match tokio::time::timeout(HEADER_WAIT_MAX, spoken).await {
+                Ok(Ok(1..)) => Heard::Nowhere(arrival(stream, proxy)),
+                _ => Heard::Silence,
+            }
+        }
+    })
 }
 
 /// Whether what has come begins as a header does. Nothing is read of it, as it may be a request.
-async fn starts_as_header(stream: &TokioStream) -> io::Result<bool> {
+async fn starts_as_header(stream: &mut WatchedStream) -> io::Result<bool> {
     let mut start = [0; SIGNATURE_BYTES];
     loop {
-        let count = stream.peek(&mut start).await?;
+        let count = stream.when_readable(|it| it.peek(&mut start)).await?;
         let [is_v1, is_v2] = [V1_SIGNATURE, PROXY_V2_SIGNATURE].map(|signature| {
             let common = count.min(signature.len());
             signature[..common] == start[..common]
@@ -164,7 +163,7 @@ async fn starts_as_header(stream: &TokioStream) -> io::Result<bool> {
 }
 
 /// Reads a header and nothing after it.
-async fn read_header(stream: &TokioStream) -> io::Result<Vec<u8>> {
+async fn read_header(stream: &mut WatchedStream) -> io::Result<Vec<u8>> {
     let mut header = vec![];
     read(stream, &mut header, SIGNATURE_BYTES).await?;
     if header.starts_with(V1_SIGNATURE) {
@@ -183,16 +182,13 @@ async fn read_header(stream: &TokioStream) -> io::Result<Vec<u8>> {
 }
 
 /// Reads so many bytes more.
-async fn read(stream: &TokioStream, into: &mut Vec<u8>, count: usize) -> io::Result<()> {
+async fn read(stream: &mut WatchedStream, into: &mut Vec<u8>, count: usize) -> io::Result<()> {
     let mut filled = into.len();
     into.resize(filled + count, 0);
     while filled < into.len() {
-        stream.readable().await?;
-        match stream.try_read(&mut into[filled..]) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => filled += count,
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-            Err(e) => return Err(e),
+        match stream.when_readable(|it| it.read(&mut into[filled..])).await? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            count => filled += count,
         }
     }
     Ok(())

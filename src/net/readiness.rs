@@ -11,16 +11,16 @@
 )]
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::task::{Context, Poll as TaskPoll, ready};
 use std::time::Duration;
 
-use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Registry};
+use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::socket::{Brought, Scratch, Socket};
+use crate::socket::{Brought, Scratch, Socket, Stream};
 
 /// A `mio::Poll` nested in Tokio's own: many descriptors that are one to Tokio.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ pub(super) struct Listener(AsyncFd<TcpListener>);
 /// A connection that a task waits for.
 #[derive(Debug)]
 pub struct WatchedSocket(AsyncFd<Socket>);
+
+/// The same of one on which there is nothing but what the kernel has of it.
+#[derive(Debug)]
+pub struct WatchedStream(AsyncFd<Stream>);
 
 impl ReadinessSet {
     /// An empty set. To be called in the runtime that will wait for it.
@@ -74,8 +78,7 @@ impl ReadinessSet {
 
 impl Listener {
     /// Waits for connections of `listener`. To be called in the runtime that will wait for it.
-    pub(super) fn new(listener: std::net::TcpListener) -> io::Result<Self> {
-        let listener = TcpListener::from_std(listener);
+    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
         // SAFETY: `TcpListener` owns its descriptor and closes it when dropped, which happens after
         // `AsyncFd`, its owner, has taken it off the runtime. This module never moves the listener
         // out or puts another in its place.
@@ -84,18 +87,63 @@ impl Listener {
     }
 
     /// Waits until there is a connection to accept, and accepts it.
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            if let Ok(accepted) = ready.try_io(|listener| listener.get_ref().accept()) {
-                return accepted;
-            }
-        }
+    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        self.0.async_io(Interest::READABLE, accept).await
     }
 
     /// Accepts a connection if there is one.
-    pub(super) fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.0.get_ref().accept()
+    pub(super) fn try_accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        accept(self.0.get_ref())
+    }
+}
+
+/// Accepts a connection, and says where it comes from.
+fn accept(listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
+    let (stream, from) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let from = from.and_then(|it| it.try_into().ok()).ok_or(ErrorKind::ConnectionAborted)?;
+    Ok((stream.into(), from))
+}
+
+impl WatchedStream {
+    /// Waits for what comes on `stream`. To be called in the runtime that will wait for it.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch it.
+    pub fn new(stream: Stream) -> io::Result<Self> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        // SAFETY: `Stream` owns its descriptor, which is the same for all of its life, and closes
+        // it when dropped, which happens after `AsyncFd`, its owner, has taken it off the runtime.
+        // This module moves it out only by `into_inner`, which does so first.
+        let stream = unsafe { AsyncFd::register_with_interest(stream, both) };
+        Ok(Self(stream?))
+    }
+
+    /// The connection, for others to wait for.
+    #[must_use]
+    pub fn into_stream(self) -> Stream {
+        self.0.into_inner()
+    }
+
+    /// Waits until `read` does not have to wait.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn when_readable<T>(
+        &mut self,
+        read: impl FnMut(&mut Stream) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.0.async_io_mut(Interest::READABLE, read).await
+    }
+
+    /// Waits until `write` does not have to wait.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub async fn when_writable<T>(
+        &mut self,
+        write: impl FnMut(&mut Stream) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.0.async_io_mut(Interest::WRITABLE, write).await
     }
 }
 

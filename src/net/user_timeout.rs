@@ -12,8 +12,9 @@
 
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use socket2::SockRef;
+
+use crate::socket::Stream;
 
 /// The timeout that the connections of a shard have inherited from their listeners.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ pub(super) struct UserTimeout(Option<Duration>);
 impl UserTimeout {
     /// `stream` takes no more. Where there is no such option nothing has to be suspended, so errors
     /// do not matter.
-    pub(super) fn suspend(&mut self, stream: &TcpStream) {
+    pub(super) fn suspend(&mut self, stream: &Stream) {
         let socket = SockRef::from(stream);
         if let Ok(Some(inherited)) = socket.tcp_user_timeout() {
             self.0 = Some(inherited);
@@ -31,7 +32,7 @@ impl UserTimeout {
     }
 
     /// `stream`, for which it was suspended, takes bytes again.
-    pub(super) fn resume(&self, stream: &TcpStream) {
+    pub(super) fn resume(&self, stream: &Stream) {
         let _ = SockRef::from(stream).set_tcp_user_timeout(self.0);
     }
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
-use mio::net::TcpStream;
 use tracing::{Level, enabled, field, info, warn};
 
 use crate::model::{CloseReason, ShardId, Slot, Ticket};
 use crate::net::networks::network;
+use crate::socket::Stream;
 
 /// Bits of an address that are left when it is masked: what an IPv4 and an IPv6 provider gives to
 /// several of its customers.
@@ -85,14 +85,8 @@ impl Visitors {
     }
 
     /// A connection has come to `slot`; the log does not tell of it before it is announced.
-    pub(super) fn came(
-        &mut self,
-        slot: Slot,
-        ticket: Ticket,
-        from: SocketAddr,
-        stream: &TcpStream,
-    ) {
-        if !ticket.is_exempt() || stream.peer_addr().ok() != Some(from) {
+    pub(super) fn came(&mut self, slot: Slot, ticket: Ticket, from: SocketAddr, stream: &Stream) {
+        if !ticket.is_exempt() || stream.peer_addr() != Some(from) {
             let place = slot as usize;
             if self.origins.len() <= place {
                 self.origins.resize(place + 1, None);
@@ -102,7 +96,7 @@ impl Visitors {
     }
 
     /// The connection in `slot` is a client's. Of those that are exempt the log tells nothing.
-    pub(super) fn announce(&self, slot: Slot, ticket: Ticket, stream: &TcpStream) {
+    pub(super) fn announce(&self, slot: Slot, ticket: Ticket, stream: &Stream) {
         if !ticket.is_exempt() {
             let from = self.shown(self.origin(slot), stream);
             info!(shard = %self.shard, slot, from, "a client has come");
@@ -117,9 +111,9 @@ impl Visitors {
     fn shown(
         &self,
         origin: Option<SocketAddr>,
-        stream: &TcpStream,
+        stream: &Stream,
     ) -> Option<field::DisplayValue<Shown>> {
-        let from = origin.or_else(|| stream.peer_addr().ok())?;
+        let from = origin.or_else(|| stream.peer_addr())?;
         Some(field::display(Shown { from, masked: self.masked }))
     }
 
@@ -129,7 +123,7 @@ impl Visitors {
         slot: Slot,
         (ticket, announced): (Ticket, bool),
         reason: CloseReason,
-        stream: &TcpStream,
+        stream: &Stream,
     ) {
         let origin = self.origin(slot);
         if let Some(origin) = self.origins.get_mut(slot as usize) {

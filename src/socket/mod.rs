@@ -4,6 +4,7 @@
 mod framed;
 mod scratch;
 mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -12,13 +13,12 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 
-use mio::net::TcpStream;
-
 use crate::proto::web::Frames;
 
 pub use framed::Framed;
 pub use scratch::Scratch;
 pub use session::Session;
+pub use stream::Stream;
 pub use tls::Tls;
 
 /// Bytes that a plain socket is read for at once.
@@ -33,9 +33,9 @@ const RECORD_WIRE_BYTES_MAX: usize = 5 + (16 << 10) + (2 << 10);
 #[derive(Debug)]
 pub enum Socket {
     /// What is written is what is sent.
-    Plain(TcpStream),
+    Plain(Stream),
     /// The other side has been proved to hear us, and nobody else.
-    Tls(Box<Tls<TcpStream>>),
+    Tls(Box<Tls<Stream>>),
     /// Either, with the frames of a WebSocket.
     Framed(Box<Framed>),
 }
@@ -187,7 +187,7 @@ impl Socket {
 
     /// What it is to the kernel.
     #[must_use]
-    pub fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &Stream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(tls) => tls.stream(),
@@ -206,7 +206,7 @@ impl Socket {
     }
 
     /// See [`Socket::stream`].
-    pub fn stream_mut(&mut self) -> &mut TcpStream {
+    pub fn stream_mut(&mut self) -> &mut Stream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(tls) => tls.stream_mut(),

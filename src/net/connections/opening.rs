@@ -38,6 +38,6 @@ impl Connections {
     /// The address and port at which the client of the connection in `slot` reaches us.
     #[must_use]
     pub fn local_addr(&self, slot: Slot) -> Option<SocketAddr> {
-        self.table[slot as usize].as_ref()?.socket.stream().local_addr().ok()
+        self.table[slot as usize].as_ref()?.socket.stream().local_addr()
     }
 }
