@@ -2,7 +2,8 @@
 //! It keeps them while the server is started anew, so clients that come meanwhile wait.
 
 use std::env;
-use std::net::TcpListener;
+use std::io;
+use std::os::fd::OwnedFd;
 
 use listenfd::ListenFd;
 
@@ -15,13 +16,13 @@ const HTTPS: &str = "hubbub-https";
 #[derive(Debug, Default)]
 pub struct Inherited {
     /// The one that is named `hubbub-tls`.
-    pub tls: Option<TcpListener>,
+    pub tls: Option<OwnedFd>,
     /// The one that is named `hubbub-http`.
-    pub http: Option<TcpListener>,
+    pub http: Option<OwnedFd>,
     /// The one that is named `hubbub-https`.
-    pub https: Option<TcpListener>,
+    pub https: Option<OwnedFd>,
     /// The other one.
-    pub plain: Option<TcpListener>,
+    pub plain: Option<OwnedFd>,
 }
 
 impl Inherited {
@@ -37,8 +38,11 @@ impl Inherited {
         let mut inherited = Self::default();
         for index in 0..sockets.len() {
             let name = names.next().unwrap_or_default();
-            let listener = sockets.take_tcp_listener(index).map_err(|error| {
-                format!("the socket {name:?} of the service manager is not for TCP: {error}")
+            let listener = take(&mut sockets, index).map_err(|error| {
+                format!(
+                    "the socket {name:?} of the service manager is neither of TCP nor a stream \
+                     of the Unix domain: {error}"
+                )
             })?;
             let place = match name {
                 TLS => &mut inherited.tls,
@@ -58,40 +62,53 @@ impl Inherited {
     }
 }
 
+/// The socket with this index, once.
+fn take(sockets: &mut ListenFd, index: usize) -> io::Result<Option<OwnedFd>> {
+    match sockets.take_tcp_listener(index) {
+        Err(_) => Ok(sockets.take_unix_listener(index)?.map(OwnedFd::from)),
+        tcp => Ok(tcp?.map(OwnedFd::from)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::os::fd::AsFd;
     use std::time::Duration;
 
     use socket2::SockRef;
 
-    use super::*;
-    use crate::net::{adopt, listen};
+    use crate::net::{ListenOptions, Listener};
+
+    const OPTIONS: ListenOptions =
+        ListenOptions { vanish_wait: Duration::from_secs(42), unix_mode: 0o660 };
+
+    fn options(listener: &impl AsFd) -> String {
+        let socket = SockRef::from(listener);
+        let options = (
+            (socket.tcp_nodelay().unwrap(), socket.nonblocking().unwrap()),
+            (socket.keepalive().unwrap(), socket.tcp_keepalive_time().unwrap()),
+            (socket.tcp_keepalive_interval().unwrap(), socket.tcp_keepalive_retries().unwrap()),
+            (socket.tcp_user_timeout().unwrap(), socket.tcp_notsent_lowat().unwrap()),
+        );
+        format!("{options:?}")
+    }
 
     #[test]
     fn an_inherited_socket_is_as_one_of_our_own() {
-        let options = |listener: &TcpListener| {
-            let socket = SockRef::from(listener);
-            (
-                (socket.tcp_nodelay().unwrap(), socket.nonblocking().unwrap()),
-                (socket.keepalive().unwrap(), socket.tcp_keepalive_time().unwrap()),
-                (socket.tcp_keepalive_interval().unwrap(), socket.tcp_keepalive_retries().unwrap()),
-                (socket.tcp_user_timeout().unwrap(), socket.tcp_notsent_lowat().unwrap()),
-            )
-        };
-        let (any, wait) = (SocketAddr::from(([127, 0, 0, 1], 0)), Duration::from_secs(42));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let inherited = TcpListener::bind(any).unwrap();
-        let own = listen(any, wait).unwrap();
-        assert_ne!(options(&inherited), options(&own));
-        assert_eq!(options(&adopt(inherited, wait).unwrap()), options(&own));
+        let own = options(&Listener::open(&any.into(), OPTIONS).unwrap());
+        assert_ne!(options(&inherited), own);
+        let adopted = Listener::adopt(inherited.into(), OPTIONS).unwrap();
+        assert_eq!(options(&adopted), own);
     }
 
     #[test]
     fn a_connection_is_not_taken_for_a_listener() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let connected = TcpListener::from(std::os::fd::OwnedFd::from(stream));
-        let error = adopt(connected, Duration::from_secs(42)).unwrap_err();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let error = Listener::adopt(stream.into(), OPTIONS).unwrap_err();
         assert!(error.to_string().contains("Accept=no"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::ready;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,10 +22,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use rustix::process::setpriority_process;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -33,9 +30,11 @@ use tokio::time::{interval, sleep, timeout};
 use tracing::warn;
 
 use crate::board::Board;
-use crate::http::Site;
+use crate::http::{Channel, Desk, Site};
 use crate::logging::LostLines;
 use crate::model::CloseReason;
+use crate::net::{Listener, WatchedListener};
+use crate::socket::{Socket, Stream};
 use recent::Recent;
 
 /// Connections at a time. When there is one more, the oldest goes: whoever keeps all of them busy
@@ -76,38 +75,20 @@ pub struct Facts {
 struct Office {
     facts: Arc<Facts>,
     recent: Mutex<Recent>,
+    desk: Desk,
 }
 
 /// A page and what it is.
 type Page = (StatusCode, &'static str, String);
 
-/// Listens for the operator at `address`.
-///
-/// # Errors
-/// What to tell the user when that cannot be.
-pub fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    let listener = TcpListener::bind(address).map_err(|error| {
-        let what = match error.kind() {
-            io::ErrorKind::AddrInUse => "the address is already in use".to_owned(),
-            _ => error.to_string(),
-        };
-        format!(
-            "cannot listen on {address} for the operator: {what}; give --admin another \
-             ADDRESS:PORT, such as 127.0.0.1:0 for any port that is free, or leave it out"
-        )
-    })?;
-    if !address.ip().is_loopback() {
-        warn!(%address, "--admin is open to other machines, and asks nobody for a password");
-    }
-    Ok(listener)
-}
-
 /// Tells the operator `facts`, until the process ends.
 ///
 /// # Errors
 /// When the operating system does not give us what that needs.
-pub fn start(listener: TcpListener, facts: Facts) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
+pub fn start(listener: Listener, facts: Facts) -> io::Result<()> {
+    if let Some(address) = listener.address().tcp().filter(|it| !it.ip().is_loopback()) {
+        warn!(%address, "--admin is open to other machines, and asks nobody for a password");
+    }
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("admin".to_owned()).spawn(move || {
         // For this thread alone. If it is refused, the deadline and the limits still hold.
@@ -119,9 +100,9 @@ pub fn start(listener: TcpListener, facts: Facts) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve(listener: TcpListener, facts: Arc<Facts>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let office = Arc::new(Office { facts, recent: Mutex::default() });
+async fn serve(listener: Listener, facts: Arc<Facts>) -> io::Result<()> {
+    let listener = WatchedListener::new(listener)?;
+    let office = Arc::new(Office { facts, recent: Mutex::default(), desk: Desk::default() });
     let mut samples = interval(recent::SAMPLE_EVERY);
     let mut visits: VecDeque<JoinHandle<_>> = VecDeque::with_capacity(CONNECTIONS_MAX);
     loop {
@@ -150,17 +131,17 @@ async fn serve(listener: TcpListener, facts: Arc<Facts>) -> io::Result<()> {
 }
 
 /// Answers the one request of a connection.
-async fn visit(mut stream: TcpStream, from: SocketAddr, office: Arc<Office>) {
+async fn visit(stream: Stream, from: SocketAddr, office: Arc<Office>) {
+    let socket = Socket::Plain(stream);
+    let Ok(mut channel) = Channel::new(socket, office.desk.clone()) else { return };
     let service = service_fn(|request| ready(Ok::<_, Infallible>(office.answer(&request, from))));
     let mut http = http1::Builder::new();
     http.keep_alive(false).max_header_size(REQUEST_BYTES_MAX).max_headers(HEADERS_MAX);
     // A client that sends no more still reads its answer.
     http.half_close(true);
     // A request that is none has been answered as far as it can be.
-    let _ = http.serve_connection(TokioIo::new(&mut stream), service).await;
-    // Closing with input unread would have the kernel throw away what the peer has not read.
-    let mut rest = [0; 4096];
-    while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
+    let _ = http.serve_connection(&mut channel, service).await;
+    let _ = channel.end().await;
 }
 
 impl Office {

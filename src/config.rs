@@ -12,21 +12,24 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use args::{Args, FIXED, LogFormat};
-use args::{Http, hosts, networks, origins};
+use args::{Http, Place, hosts, networks, origins};
 pub use settings::{Settings, Unusable};
 
 use crate::cli::Demands;
 use crate::http::{AllowedHost, AllowedOrigin};
 use crate::machine::{MEMORY_PARTS, Machine, own_descriptors};
 use crate::model::{Allowance, Limits};
-use crate::net::{AdmissionLimits, CertificateFiles, ENTRIES_PER_CONNECTION};
+use crate::net::{
+    AdmissionLimits, CertificateFiles, ENTRIES_PER_CONNECTION, ListenAddress, ListenOptions,
+};
 
 /// Least memory that clients and rooms can do with.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Where the page for browsers is, unless somebody says where.
-const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const HTTP: ListenAddress =
+    ListenAddress::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080));
 /// Addresses and networks that are remembered, at least.
 const ADDRESSES_MIN: usize = 1024;
 /// Frames of the longest message that a feed must have room for, so that no one message pushes out
@@ -39,15 +42,15 @@ const FRAME_BYTES_SPARE: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// Where to listen for TLS, if that is wanted.
-    pub tls: Option<SocketAddr>,
+    pub tls: Option<ListenAddress>,
     /// Where to listen for browsers, unless that is not wanted.
-    pub http: Option<SocketAddr>,
+    pub http: Option<ListenAddress>,
     /// Whether somebody has said so, and wants nothing else.
     pub http_is_asked_for: bool,
     /// Where to listen for browsers that speak TLS, if that is wanted.
-    pub https: Option<SocketAddr>,
+    pub https: Option<ListenAddress>,
     /// What is shown to who speaks TLS, which is there if anybody may.
     pub certificates: Option<CertificateFiles>,
     /// Whose pages may chat here beside our own.
@@ -55,7 +58,7 @@ pub struct Config {
     /// Host names that are answered beside those of `origins` and of the certificate.
     pub hosts: Vec<AllowedHost>,
     /// Where to listen for the operator.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<ListenAddress>,
     /// Threads that serve clients.
     pub shards: u16,
     /// Whether each is to stay on a core of its own.
@@ -68,8 +71,8 @@ pub struct Config {
     pub admission: AdmissionLimits,
     /// Where connections come from that have a PROXY header.
     pub proxies: Vec<IpNet>,
-    /// When a peer that does not answer is taken for gone.
-    pub vanish_wait: Duration,
+    /// How to listen.
+    pub listen: ListenOptions,
     /// How long a drain may take.
     pub drain_wait_max: Duration,
     /// Whether the log may only show which network a client is in.
@@ -119,22 +122,25 @@ impl Config {
             ));
         }
         Ok(Self {
-            address: SocketAddr::new(args.ip, args.port),
-            tls: args.tls_listen,
+            address: address(args),
+            tls: args.tls_listen.clone(),
             http: http(args),
             http_is_asked_for: args.http.is_some(),
-            https: args.https,
+            https: args.https.clone(),
             certificates: certificates(args)?,
             origins: origins(&args.allow_origin),
             hosts: hosts(&args.allow_host),
-            admin: args.admin,
+            admin: args.admin.clone(),
             shards,
             pin: !args.no_pin,
             descriptors_max: machine.descriptors_max,
             connections_max,
             admission: admission(args, connections_max),
             proxies: networks(&args.proxies),
-            vanish_wait: Duration::from_secs(args.vanish_seconds),
+            listen: ListenOptions {
+                vanish_wait: Duration::from_secs(args.vanish_seconds),
+                unix_mode: args.unix_mode,
+            },
             drain_wait_max: Duration::from_secs(args.drain_seconds),
             mask_addresses: args.mask_addresses,
             limits,
@@ -156,11 +162,19 @@ fn addresses_max(connections_max: u64) -> usize {
     usize::try_from(entries).unwrap_or(usize::MAX).max(ADDRESSES_MIN)
 }
 
+/// Where lines come in.
+fn address(args: &Args) -> ListenAddress {
+    match &args.ip {
+        Place::Ip(ip) => ListenAddress::Tcp(SocketAddr::new(*ip, args.port)),
+        Place::Unix(path) => ListenAddress::Unix(path.clone()),
+    }
+}
+
 /// Where browsers come in, if they do.
-fn http(args: &Args) -> Option<SocketAddr> {
-    match args.http {
+fn http(args: &Args) -> Option<ListenAddress> {
+    match &args.http {
         Some(Http::Off) => None,
-        Some(Http::At(address)) => Some(address),
+        Some(Http::At(address)) => Some(address.clone()),
         None => Some(HTTP),
     }
 }

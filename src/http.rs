@@ -30,7 +30,7 @@ use crate::model::CloseReason;
 use crate::net::{Cost, Places, Turn, Turns, Waiting, secure};
 use crate::proto::Wire;
 use crate::socket::{READ_ROOM, Socket, Stream};
-use channel::{Channel, Desk};
+pub use channel::{Channel, Desk};
 pub use host::{AllowedHost, Host, Refusal};
 use office::{Office, Outcome};
 pub use origin::{AllowedOrigin, Origin};
@@ -120,7 +120,7 @@ impl Visits {
         Self {
             places: Places::for_clients(clients_max, turn.clone()),
             refusals: Places::new(REFUSALS_MAX, turn),
-            desk: Desk::new(),
+            desk: Desk::default(),
             site,
             questions,
         }

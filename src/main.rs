@@ -4,18 +4,18 @@
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
 use hubbub::activation::Inherited;
-use hubbub::admin;
 use hubbub::cli::{Command, Demands};
 use hubbub::config::{Args, Config, LogFormat, Settings, Unusable, demands};
 use hubbub::logging::{self, Log};
 use hubbub::machine::Machine;
-use hubbub::net::Certificates;
+use hubbub::net::{Certificates, ListenAddress, Listener};
 use hubbub::reload::Reload;
 use hubbub::server::{self, Addresses, AdminPort, Doors, End, Findings, cores_of_shards};
 use tracing::{info, warn};
@@ -86,7 +86,7 @@ fn serve(
     log: &Log,
 ) -> Result<End, String> {
     let (doors, no_http) = open(config, inherited, log)?;
-    let addresses = doors.addresses().map_err(|error| error.to_string())?;
+    let addresses = doors.addresses();
     let format = settings.args.log_format;
     let reload = Reload::new(settings, Arc::clone(log.level()));
     let announce = || announce(format, config, (&addresses, no_http.as_deref()), log);
@@ -101,17 +101,18 @@ fn open(
 ) -> Result<(Doors, Option<String>), String> {
     let certificates = config.certificates.as_ref().map(Certificates::load).transpose()?;
     let tls = "give --tls-listen, --tls-cert and --tls-key for it, too";
-    let tls = door(config.tls, ("--tls-listen", tls), config, inherited.tls)?;
-    let plain = listen(config.address, ["--ip", "--port"], config, inherited.plain)?;
+    let tls = door(config.tls.as_ref(), ("--tls-listen", tls), config, inherited.tls)?;
+    let plain = listen(&config.address, ["--ip", "--port"], config, inherited.plain)?;
     let https = "give --https, --tls-cert and --tls-key for it, too";
-    let https = door(config.https, ("--https", https), config, inherited.https)?;
+    let https = door(config.https.as_ref(), ("--https", https), config, inherited.https)?;
     let may_fail = !config.http_is_asked_for && inherited.http.is_none();
     let http = ("--http", "leave --http off out");
-    let (http, no_http) = match door(config.http, http, config, inherited.http) {
+    let (http, no_http) = match door(config.http.as_ref(), http, config, inherited.http) {
         Err(why) if may_fail => (None, Some(why)),
         http => (http?, None),
     };
-    let admin = config.admin.map(admin::listen).transpose()?;
+    let admin = config.admin.as_ref();
+    let admin = admin.map(|address| listen(address, ["--admin"; 2], config, None)).transpose()?;
     let admin = admin.map(|listener| AdminPort { listener, lost: Arc::clone(log.lost()) });
     Ok((Doors { plain, tls, http, https, certificates, admin }, no_http))
 }
@@ -119,11 +120,11 @@ fn open(
 /// The socket of a door that need not be there: at `address` if a flag says so. What to do if the
 /// service manager has one, and no flag says so.
 fn door(
-    address: Option<SocketAddr>,
+    address: Option<&ListenAddress>,
     (flag, what_to_do): (&str, &str),
     config: &Config,
-    inherited: Option<TcpListener>,
-) -> Result<Option<TcpListener>, String> {
+    inherited: Option<OwnedFd>,
+) -> Result<Option<Listener>, String> {
     match address {
         Some(address) => listen(address, [flag; 2], config, inherited).map(Some),
         None if inherited.is_none() => Ok(None),
@@ -133,16 +134,16 @@ fn door(
 
 /// The socket that was inherited, or else a new one at `address`.
 fn listen(
-    address: SocketAddr,
+    address: &ListenAddress,
     flags: [&str; 2],
     config: &Config,
-    inherited: Option<TcpListener>,
-) -> Result<TcpListener, String> {
+    inherited: Option<OwnedFd>,
+) -> Result<Listener, String> {
     if let Some(listener) = inherited {
-        return hubbub::net::adopt(listener, config.vanish_wait)
+        return Listener::adopt(listener, config.listen)
             .map_err(|error| format!("cannot use the service manager's socket: {error}"));
     }
-    hubbub::net::listen(address, config.vanish_wait)
+    Listener::open(address, config.listen)
         .map_err(|error| server::explain_listen_error(&error, address, flags))
 }
 
@@ -185,9 +186,10 @@ fn announce(
     let shards = config.shards;
     if format == LogFormat::Json {
         let (connections_max, descriptors_max) = (config.connections_max, config.descriptors_max);
-        let more = [doors.tls, doors.http, doors.https, doors.admin];
-        let (tls, http, https, admin) = more.map(|it| it.map(|it| it.to_string())).into();
-        let address = doors.plain;
+        let more = [&doors.tls, &doors.http, &doors.https, &doors.admin];
+        let more = more.map(|it| it.as_ref().map(ToString::to_string));
+        let (tls, http, https, admin) = more.into();
+        let address = &doors.plain;
         info!(
             version,
             shards,
@@ -243,25 +245,33 @@ fn banner(version: &str, config: &Config, doors: &Addresses, no_http: Option<&st
 
 /// How to reach the server, a line for each way.
 fn ways(doors: &Addresses, no_http: Option<&str>) -> String {
-    let mut text = String::new();
-    let plain = reachable(doors.plain);
-    let _ = writeln!(text, "  connect  nc {} {}", plain.ip(), plain.port());
-    if let Some(address) = doors.tls.map(reachable) {
-        let _ = writeln!(text, "  tls      openssl s_client -quiet -connect {address}");
-    }
-    if let Some(address) = doors.http.map(reachable) {
-        let _ = writeln!(text, "  browser  http://{address}/");
-    }
-    if let Some(address) = doors.https.map(reachable) {
-        let _ = writeln!(text, "  browser  https://{address}/");
-    }
-    if let Some(why) = no_http {
-        let _ = writeln!(text, "  browser  none: {why}");
-    }
-    if let Some(address) = doors.admin.map(reachable) {
-        let _ = writeln!(text, "  admin    http://{address}/");
-    }
-    text
+    let url = |scheme: &str, address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => format!("{scheme}://{}/", reachable(*address)),
+        ListenAddress::Unix(path) => {
+            format!("curl --unix-socket {} {scheme}://localhost/", path.display())
+        }
+    };
+    let plain = match &doors.plain {
+        ListenAddress::Tcp(address) => {
+            let address = reachable(*address);
+            format!("nc {} {}", address.ip(), address.port())
+        }
+        ListenAddress::Unix(path) => format!("nc -U {}", path.display()),
+    };
+    let tls = doors.tls.as_ref().map(|address| match address {
+        ListenAddress::Tcp(address) => format!("-connect {}", reachable(*address)),
+        ListenAddress::Unix(path) => format!("-unix {}", path.display()),
+    });
+    let rows = [
+        ("connect", Some(plain)),
+        ("tls", tls.map(|way| format!("openssl s_client -quiet {way}"))),
+        ("browser", doors.http.as_ref().map(|address| url("http", address))),
+        ("browser", doors.https.as_ref().map(|address| url("https", address))),
+        ("browser", no_http.map(|why| format!("none: {why}"))),
+        ("admin", doors.admin.as_ref().map(|address| url("http", address))),
+    ];
+    let rows = rows.into_iter().filter_map(|(what, how)| Some((what, how?)));
+    rows.map(|(what, how)| format!("  {what:<8} {how}\n")).collect()
 }
 
 /// Where to connect to what listens at `address`, from this machine.

@@ -14,6 +14,8 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::warn;
 
+use crate::net::ListenAddress;
+
 /// When a server that was not well is looked at again: a moment's weakness is not to cost it the
 /// whole of the time that the manager waits.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -47,9 +49,8 @@ impl Notify {
     }
 
     /// The server serves, at `address`.
-    pub fn ready(&self, address: Option<std::net::SocketAddr>) {
-        let at = address.map_or_else(String::new, |address| format!(" on {address}"));
-        self.tell(&format!("READY=1\nSTATUS=Serving{at}\n"));
+    pub fn ready(&self, address: &ListenAddress) {
+        self.tell(&format!("READY=1\nSTATUS=Serving on {address}\n"));
     }
 
     /// The settings are being read again; [`Notify::reloaded`] ends it.

@@ -29,7 +29,8 @@ use crate::mesh::{Address, Mail, mesh};
 use crate::metrics::Snapshot;
 use crate::model::{CloseReason, Moment, Origin, ShardId};
 use crate::net::{
-    Acceptor, Admission, Certificates, Handshakes, Loads, Proxies, Turn, unix_seconds,
+    Acceptor, Admission, Certificates, Handshakes, ListenAddress, Loads, Proxies, Turn,
+    unix_seconds,
 };
 use crate::notify::Notify;
 use crate::proto::rejection_line;
@@ -110,19 +111,23 @@ pub fn run(
 ) -> io::Result<End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
-    let Addresses { tls, http, https, .. } = doors.addresses()?;
-    let ports = Ports { tls, http, https };
+    let Addresses { plain, tls, http, https, .. } = doors.addresses();
+    let tcp = |address: Option<ListenAddress>| address?.tcp();
+    let ports = Ports { tls: tcp(tls), http: tcp(http), https: tcp(https) };
     let (refuse, refused) = mpsc::channel(REFUSALS_MAX);
     let server = Server::start(config, doors.certificates.take(), ports, refused)?;
     server.board.show_reload(true, now_unix());
     server.show_certificate();
     change_site(&server.site, config, server.certificates.as_ref());
     let signals = Signals::listen()?;
-    if let Some(AdminPort { listener, lost }) = doors.admin.take() {
+    let mut _admin_file = None;
+    if let Some(AdminPort { mut listener, lost }) = doors.admin.take() {
+        // Its thread ends with the process, and leaves nothing in order.
+        _admin_file = listener.take_file();
         admin::start(listener, server.facts(lost, refuse))?;
     }
     announce();
-    server.notify.ready(doors.plain.local_addr().ok());
+    server.notify.ready(&plain);
     runtime.block_on(server.serve(doors, reload, signals))
 }
 

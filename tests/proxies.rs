@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use common::frames::{self, Framed};
 use common::program::Program;
 use common::server::{Setup, free_port};
 use common::web::{HTTP, address, converse, converse_on, opening};
-use common::wire::Wire;
+use common::wire::{Wire, unix};
 use common::{Client, PATIENCE, Server, eventually, introduced};
 
 /// What all examples have in front of them.
@@ -20,10 +21,29 @@ const SERVER: [&str; 4] = ["--proxies", "127.0.0.1", "--exempt", "none"];
 /// Where a client comes from, which no proxy does.
 const CLIENT: &str = "127.0.0.7";
 
+/// How a proxy reaches the server.
+#[derive(Clone, Copy, PartialEq)]
+enum Over {
+    Tcp,
+    Unix,
+}
+
+fn page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/proxies.md");
+    fs::read_to_string(page).expect("the page")
+}
+
+/// What `proxy` calls the sockets for browsers and for lines, in the page's table.
+fn sockets_of(proxy: &str) -> [String; 2] {
+    let page = page();
+    let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {proxy} | ")));
+    let mut cells = row.expect("a row").split('|').map(|cell| cell.trim().trim_matches('`'));
+    [(); 2].map(|()| cells.next().expect("a cell").to_owned())
+}
+
 /// The example in the page with this heading.
 fn example(heading: &str) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/proxies.md");
-    let page = fs::read_to_string(page).expect("the page");
+    let page = page();
     let (_, section) = page.split_once(&format!("\n## {heading}\n")).expect("the section");
     let (_, block) = section.split_once("\n```").expect("an example");
     let (_, block) = block.split_once('\n').expect("its first line");
@@ -34,7 +54,8 @@ fn example(heading: &str) -> String {
 struct Behind {
     server: Server,
     admin: Admin,
-    http: SocketAddr,
+    /// Where browsers come in directly, if that is over TCP.
+    http: Option<SocketAddr>,
     /// Where browsers and lines come in at the proxy.
     browsers: u16,
     lines: u16,
@@ -42,28 +63,38 @@ struct Behind {
 }
 
 impl Behind {
-    fn start(name: &str) -> Self {
-        let server = Server::start_as(&Setup {
-            shards: 2,
-            args: &[&SERVER, &HTTP[..], &ADMIN].concat(),
-            ..Setup::default()
-        });
-        let http = address(&server, "http");
-        let admin = Admin::of(&server);
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("proxy-{name}-{}", std::process::id()));
+    fn start(name: &str, over: Over) -> Self {
+        // It is short enough for the path of a socket.
+        let folder = std::env::temp_dir().join(format!(
+            "hubbub-{name}-{}-{}",
+            over as u8,
+            std::process::id()
+        ));
         fs::create_dir_all(&folder).expect("a folder");
+        let [lines, http] = ["lines", "http"].map(|it| format!("unix:{}/{it}", folder.display()));
+        let (ip, http) = match over {
+            Over::Tcp => ("127.0.0.1", HTTP[1]),
+            Over::Unix => (lines.as_str(), http.as_str()),
+        };
+        let args = [&SERVER, &[HTTP[0], http, HTTP[2], HTTP[3]][..], &ADMIN].concat();
+        let server = Server::start_as(&Setup { shards: 2, ip, args: &args, ..Setup::default() });
+        let http = (over == Over::Tcp).then(|| address(&server, "http"));
+        let admin = Admin::of(&server);
         Self { server, admin, http, browsers: free_port(), lines: free_port(), folder }
     }
 
-    /// An example, with our addresses in place of its own.
-    fn adapt(&self, example: &str) -> String {
-        let (http, lines) = (self.http.to_string(), self.server.addr.to_string());
+    /// An example of `proxy`, with our addresses in place of its own.
+    fn adapt(&self, proxy: &str, example: &str) -> String {
+        let [http, lines] = match self.http {
+            Some(http) => [http, self.server.addr].map(|it| it.to_string()),
+            None => sockets_of(proxy),
+        };
         let [browsers, public] = [self.browsers, self.lines].map(|it| format!("127.0.0.1:{it}"));
         let mut adapted = example.to_owned();
         for (theirs, ours) in [
             ("127.0.0.1:8080", &http),
             ("127.0.0.1:42069", &lines),
+            ("/run/hubbub", &self.folder.display().to_string()),
             ("listen 80;", &format!("listen {browsers};")),
             ("listen 4200;", &format!("listen {public};")),
             ("bind :80", &format!("bind {browsers}")),
@@ -111,7 +142,16 @@ impl Behind {
 
     /// A member who comes directly, and not from where proxies are.
     fn member(&self, name: &str) -> Client {
-        introduced(Client::connect_from("127.0.0.8", &self.server), name, &mut [])
+        let client = match self.http {
+            Some(_) => Client::connect_from("127.0.0.8", &self.server),
+            None => {
+                let mut stream = unix(&self.folder.join("lines"));
+                let header = b"PROXY TCP4 127.0.0.8 127.0.0.1 40000 42069\r\n";
+                stream.write_all(header).expect("it reads");
+                Client::over(Wire::Plain(stream))
+            }
+        };
+        introduced(client, name, &mut [])
     }
 
     /// The page and a chat through the proxy, by a page of this host and a port that is not usual.
@@ -184,9 +224,9 @@ impl Drop for Behind {
 
 #[test]
 fn browsers_come_through_nginx() {
-    for lose_port in [false, true] {
-        let behind = Behind::start("nginx");
-        let example = behind.adapt(&example("nginx, for browsers"));
+    for (lose_port, over) in [(false, Over::Tcp), (true, Over::Tcp), (false, Over::Unix)] {
+        let behind = Behind::start("nginx", over);
+        let example = behind.adapt("nginx", &example("nginx, for browsers"));
         let example = if lose_port { example.replace("$http_host", "$host") } else { example };
         let _nginx = behind.nginx(&format!("http {{\n@temporary access_log off;\n{example}}}\n"));
         behind.check_browsers();
@@ -195,40 +235,46 @@ fn browsers_come_through_nginx() {
 
 #[test]
 fn lines_come_through_nginx() {
-    let behind = Behind::start("nginx-stream");
-    let _nginx = behind.nginx(&behind.adapt(&example("nginx, for lines")));
-    behind.check_lines();
+    for over in [Over::Tcp, Over::Unix] {
+        let behind = Behind::start("nginx-stream", over);
+        let _nginx = behind.nginx(&behind.adapt("nginx", &example("nginx, for lines")));
+        behind.check_lines();
+    }
 }
 
 #[test]
 fn browsers_and_lines_come_through_haproxy_and_its_checks_are_no_clients() {
-    let behind = Behind::start("haproxy");
-    let file =
-        behind.write("haproxy.cfg", &behind.adapt(&example("HAProxy")).replace("2s", "50ms"));
-    let _haproxy = Program::start(Command::new("haproxy").args(["-db", "-f", &file]));
-    behind.check_browsers();
-    behind.check_lines();
-    let admin = behind.admin;
-    let away = |reason: &str| {
-        let label = format!("reason=\"{reason}\"");
-        admin.metrics().sum_with("hubbub_connections_turned_away_total", &label)
-    };
-    assert_eq!((away("bad-proxy-header"), away("bad-request")), (0.0, 0.0));
+    for over in [Over::Tcp, Over::Unix] {
+        let behind = Behind::start("haproxy", over);
+        let example = behind.adapt("HAProxy", &example("HAProxy")).replace("2s", "50ms");
+        let file = behind.write("haproxy.cfg", &example);
+        let _haproxy = Program::start(Command::new("haproxy").args(["-db", "-f", &file]));
+        behind.check_browsers();
+        behind.check_lines();
+        let admin = behind.admin;
+        let away = |reason: &str| {
+            let label = format!("reason=\"{reason}\"");
+            admin.metrics().sum_with("hubbub_connections_turned_away_total", &label)
+        };
+        assert_eq!((away("bad-proxy-header"), away("bad-request")), (0.0, 0.0));
+    }
 }
 
 #[test]
 fn browsers_come_through_caddy() {
-    let behind = Behind::start("caddy");
-    let example = behind.adapt(&example("Caddy"));
-    let text = format!("{{\n    admin off\n    auto_https off\n}}\n{example}");
-    let file = behind.write("Caddyfile", &text);
-    let mut caddy = Command::new("caddy");
-    caddy.args(["run", "--adapter", "caddyfile", "--config", &file]);
-    for home in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
-        caddy.env(home, &behind.folder);
+    for over in [Over::Tcp, Over::Unix] {
+        let behind = Behind::start("caddy", over);
+        let example = behind.adapt("Caddy", &example("Caddy"));
+        let text = format!("{{\n    admin off\n    auto_https off\n}}\n{example}");
+        let file = behind.write("Caddyfile", &text);
+        let mut caddy = Command::new("caddy");
+        caddy.args(["run", "--adapter", "caddyfile", "--config", &file]);
+        for home in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+            caddy.env(home, &behind.folder);
+        }
+        let _caddy = Program::start(&mut caddy);
+        behind.check_browsers();
     }
-    let _caddy = Program::start(&mut caddy);
-    behind.check_browsers();
 }
 
 /// Seconds of each time limit in `example` that is called one of `names`.

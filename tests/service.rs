@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use common::admin::Admin;
 use common::manager::Manager;
 use common::program::Program;
 use common::server::{Setup, free_port};
+use common::wire::unix;
 use common::{Client, PATIENCE, Server, eventually};
 
 /// A server that tells `manager` how it is.
@@ -83,12 +85,19 @@ fn no_sign_of_life_is_given_for_another_process() {
     assert_eq!(manager.expect()[0], "STOPPING=1");
 }
 
-/// Opens a socket for each name at a port of its own, waits until somebody connects to the first,
-/// and becomes the server, which it gives them.
+/// Opens a socket for each name at a port or path of its own, waits until somebody connects to the
+/// first, and becomes the server, which it gives them.
 const ACTIVATE: &str = r#"
 import os, select, socket, sys
 pairs, program = sys.argv[1].split(","), sys.argv[2:]
-sockets = [socket.create_server(("127.0.0.1", int(it.split("=")[1])), backlog=9) for it in pairs]
+def listen(place):
+    if place.startswith("/"):
+        it = socket.socket(socket.AF_UNIX)
+        it.bind(place)
+        it.listen(9)
+        return it
+    return socket.create_server(("127.0.0.1", int(place)), backlog=9)
+sockets = [listen(it.split("=")[1]) for it in pairs]
 select.select(sockets[:1], [], [])
 copies = [os.dup(it.fileno()) for it in sockets]
 for number, copy in enumerate(copies):
@@ -132,6 +141,28 @@ fn a_client_who_came_to_the_manager_s_socket_before_the_server_is_served() {
         Client::greeted(&server).say_something();
         assert_eq!(server.stop().0, Some(0));
     }
+}
+
+#[test]
+fn the_manager_s_socket_may_be_a_file_which_stays_the_manager_s() {
+    let path = std::env::temp_dir().join(format!("hubbub-manager-{}", std::process::id()));
+    let ip = format!("unix:{}", path.display());
+    let pairs = format!("hubbub={}", path.display());
+    let early = thread::spawn({
+        let path = path.clone();
+        move || {
+            eventually("somebody listens", || UnixStream::connect(&path).is_ok());
+            unix(&path)
+        }
+    });
+    let wrapper = ["python3", "-c", ACTIVATE, &pairs];
+    // The path of the flag is not looked at: somebody listens there.
+    let server = Server::start_as(&Setup { wrapper: &wrapper, ip: &ip, ..Setup::default() });
+    expect_greeting(early.join().expect("it has connected"));
+    expect_greeting(unix(&path));
+    assert_eq!(server.stop().0, Some(0));
+    assert!(path.exists(), "the manager's file is gone");
+    let _ = std::fs::remove_file(path);
 }
 
 #[test]

@@ -5,14 +5,15 @@
 //! end.
 
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsFd as _;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use hubbub::net::listen;
+use hubbub::net::{ListenOptions, Listener};
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -58,7 +59,9 @@ pub(crate) fn play(flags: &Flags) -> io::Result<()> {
     tell_at_the_end();
     // The queue of the standard library's is too short for a crowd: who finds it full tries again a
     // second later.
-    let listener = listen(SocketAddr::from((flags.ip, flags.port)), Duration::from_secs(60))?;
+    let options = ListenOptions { vanish_wait: Duration::from_secs(60), unix_mode: 0 };
+    let listener = Listener::open(&SocketAddr::from((flags.ip, flags.port)).into(), options)?;
+    let listener = TcpListener::from(listener.as_fd().try_clone_to_owned()?);
     eprintln!("{} listening on {}", flags.reference.name(), listener.local_addr()?);
     match flags.reference {
         Subject::Hubbub => Err(io::Error::other("hubbub has a program of its own")),

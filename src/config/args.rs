@@ -1,7 +1,7 @@
 //! Flags and their environment variables. The configuration file has the same keys, and the same
 //! checks: see [`file`](super::file).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
@@ -12,11 +12,13 @@ use tracing_subscriber::EnvFilter;
 use super::MEMORY_BYTES_MIN;
 use crate::cli::Command;
 use crate::http::{AllowedHost, AllowedOrigin};
+use crate::net::ListenAddress;
 
 /// Flags that are looked at when the server starts, and never again.
 pub const FIXED: &[&str] = &[
     "ip",
     "port",
+    "unix-mode",
     "tls-listen",
     "http",
     "https",
@@ -27,6 +29,11 @@ pub const FIXED: &[&str] = &[
     "log-format",
     "mask-addresses",
 ];
+
+/// Where the operator's port is, if nobody says where.
+const ADMIN: &str = "127.0.0.1:9469";
+/// All permissions of a file.
+const MODE_MAX: u32 = 0o777;
 
 /// Hubbub, a chat server: `nc 127.0.0.1 42069` and you are in.
 ///
@@ -39,13 +46,18 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Address to listen on; 0.0.0.0 or :: for all of this machine.
-    #[arg(short, long, env = "HUBBUB_IP", default_value = "127.0.0.1", value_parser = parse_ip)]
-    pub ip: IpAddr,
+    /// Address to listen on; 0.0.0.0 or :: for all of this machine; unix:/PATH for a Unix socket in
+    /// place of address and port.
+    #[arg(short, long, env = "HUBBUB_IP", default_value = "127.0.0.1", value_parser = parse_place)]
+    pub ip: Place,
     /// Port to listen on, 0 for any that is free.
     #[arg(short, long, env = "HUBBUB_PORT", value_name = "0..=65535", default_value_t = 42069)]
     #[arg(value_parser = clap::value_parser!(u16).range(0..))]
     pub port: u16,
+    /// Who may connect to Unix sockets: the permissions of their files, in octal digits.
+    #[arg(long, env = "HUBBUB_UNIX_MODE", value_name = "OCTAL", default_value = "660")]
+    #[arg(value_parser = parse_mode)]
+    pub unix_mode: u32,
     /// Most clients at a time [default: as many as the descriptor limit allows].
     #[arg(long, env = "HUBBUB_CONNECTIONS_MAX", value_name = "1..")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
@@ -158,10 +170,11 @@ pub struct Args {
     #[arg(value_parser = BoolishValueParser::new())]
     pub line_history: bool,
 
-    /// Address and port to listen on for TLS, such as 127.0.0.1:42070, beside the plain one; a
-    /// proxy's header comes before the handshake.
+    /// Address and port to listen on for TLS, such as 127.0.0.1:42070, or unix:/PATH, beside the
+    /// plain one; a proxy's header comes before the handshake.
     #[arg(long, env = "HUBBUB_TLS_LISTEN", value_name = "ADDRESS:PORT", help_heading = "TLS")]
-    pub tls_listen: Option<SocketAddr>,
+    #[arg(value_parser = parse_address)]
+    pub tls_listen: Option<ListenAddress>,
     /// PEM file with the certificate that clients are shown, and those of whoever vouches for it;
     /// `hubbub gen-cert` makes one for development.
     #[arg(long, env = "HUBBUB_TLS_CERT", value_name = "FILE", help_heading = "TLS")]
@@ -170,14 +183,15 @@ pub struct Args {
     #[arg(long, env = "HUBBUB_TLS_KEY", value_name = "FILE", help_heading = "TLS")]
     pub tls_key: Option<PathBuf>,
 
-    /// Address and port of the page for browsers, and of WebSockets, over HTTP; `off` for none
-    /// [default: 127.0.0.1:8080, if it is free].
+    /// Address and port of the page for browsers, and of WebSockets, over HTTP, or unix:/PATH for
+    /// a proxy's connections; `off` for none [default: 127.0.0.1:8080, if it is free].
     #[arg(long, env = "HUBBUB_HTTP", value_name = "ADDRESS:PORT", value_parser = parse_http)]
     #[arg(help_heading = "Browsers")]
     pub http: Option<Http>,
     /// The same within TLS, with the certificate of --tls-cert [default: none].
     #[arg(long, env = "HUBBUB_HTTPS", value_name = "ADDRESS:PORT", help_heading = "Browsers")]
-    pub https: Option<SocketAddr>,
+    #[arg(value_parser = parse_address)]
+    pub https: Option<ListenAddress>,
     /// Names that browsers and proxies may reach this server by, such as `chat.example`, or
     /// `*.chat.example` for all names below it, separated by commas; `none` for none [default:
     /// none]. IP addresses, localhost, the names in --tls-cert and the hosts of --allow-origin need
@@ -210,11 +224,12 @@ pub struct Args {
     #[arg(value_parser = clap::value_parser!(u32).range(4096..), help_heading = "Memory")]
     pub outbox_bytes_max: u32,
 
-    /// Address and port of metrics, health and a status page, over HTTP [default: none; without a
-    /// value: 127.0.0.1:9469]. Whoever reaches it may look, so keep it from strangers.
+    /// Address and port of metrics, health and a status page, over HTTP, or unix:/PATH [default:
+    /// none; without a value: 127.0.0.1:9469]. Whoever reaches it may look, so keep it from
+    /// strangers.
     #[arg(long, env = "HUBBUB_ADMIN", value_name = "ADDRESS:PORT", help_heading = "Operator")]
-    #[arg(num_args = 0..=1, default_missing_value = "127.0.0.1:9469", value_parser = parse_admin)]
-    pub admin: Option<SocketAddr>,
+    #[arg(num_args = 0..=1, default_missing_value = ADMIN, value_parser = parse_admin)]
+    pub admin: Option<ListenAddress>,
     /// Which log lines there are: error, warn, info, debug, trace or off; or one of these for each
     /// part of the server, such as info,hubbub::net=debug.
     #[arg(long, env = "HUBBUB_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
@@ -252,12 +267,14 @@ impl Args {
 
     /// Sets what is looked at only when the server starts to what it was then.
     pub fn hold_fixed(&mut self, since_start: &Self) {
-        (self.ip, self.port) = (since_start.ip, since_start.port);
+        (self.ip, self.port) = (since_start.ip.clone(), since_start.port);
+        self.unix_mode = since_start.unix_mode;
         (self.shards, self.no_pin) = (since_start.shards, since_start.no_pin);
         self.vanish_seconds = since_start.vanish_seconds;
-        self.admin = since_start.admin;
-        self.tls_listen = since_start.tls_listen;
-        (self.http, self.https) = (since_start.http, since_start.https);
+        self.admin.clone_from(&since_start.admin);
+        self.tls_listen.clone_from(&since_start.tls_listen);
+        self.http.clone_from(&since_start.http);
+        self.https.clone_from(&since_start.https);
         if self.tls_listen.is_none() && self.https.is_none() {
             // Files for a port that only the next start opens.
             (self.tls_cert, self.tls_key) = (None, None);
@@ -277,13 +294,22 @@ pub enum LogFormat {
     Json,
 }
 
+/// What `--ip` stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// This address, and a port of `--port`.
+    Ip(IpAddr),
+    /// A Unix socket at this path.
+    Unix(PathBuf),
+}
+
 /// What `--http` stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Http {
     /// There is no page for browsers.
     Off,
     /// It is here.
-    At(SocketAddr),
+    At(ListenAddress),
 }
 
 /// What an entry of `--allow-origin` stands for: an origin, or none.
@@ -352,16 +378,43 @@ fn parse_ip(text: &str) -> Result<IpAddr, String> {
     bare.parse().map_err(|_| "not an IP address, such as 127.0.0.1 or [::1]".to_owned())
 }
 
-fn parse_admin(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "not an address and port, such as 127.0.0.1:9469".to_owned())
+fn parse_place(text: &str) -> Result<Place, String> {
+    match ListenAddress::unix_path(text) {
+        Some(path) => path.map(Place::Unix),
+        None => parse_ip(text).map(Place::Ip),
+    }
+}
+
+fn parse_listen(text: &str, example: &str) -> Result<ListenAddress, String> {
+    match ListenAddress::unix_path(text) {
+        Some(path) => path.map(ListenAddress::Unix),
+        None => text.parse().map(ListenAddress::Tcp).map_err(|_| {
+            format!("not an address and port, such as {example}, nor unix: and a path")
+        }),
+    }
+}
+
+fn parse_address(text: &str) -> Result<ListenAddress, String> {
+    parse_listen(text, "127.0.0.1:8443")
+}
+
+fn parse_admin(text: &str) -> Result<ListenAddress, String> {
+    parse_listen(text, ADMIN)
 }
 
 fn parse_http(text: &str) -> Result<Http, String> {
     if text == "off" {
         return Ok(Http::Off);
     }
-    let address = text.parse().map(Http::At);
-    address.map_err(|_| "not off, nor an address and port, such as 127.0.0.1:8080".to_owned())
+    let address = parse_listen(text, "127.0.0.1:8080").map(Http::At);
+    address.map_err(|why| format!("{why}, nor off"))
+}
+
+fn parse_mode(text: &str) -> Result<u32, String> {
+    // As a file may have it, in TOML's way.
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= MODE_MAX);
+    mode.ok_or_else(|| "not permissions in octal digits, such as 660 or 600".to_owned())
 }
 
 fn parse_origins(text: &str) -> Result<Origins, String> {

@@ -16,7 +16,7 @@ const DISCARDED_BYTES_MAX: usize = 1 << 20;
 
 /// Room to work in, which all channels of a thread share.
 #[derive(Clone, Debug)]
-pub(super) struct Desk(Arc<Mutex<Workroom>>);
+pub struct Desk(Arc<Mutex<Workroom>>);
 
 #[derive(Debug)]
 struct Workroom {
@@ -27,7 +27,7 @@ struct Workroom {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Channel {
+pub struct Channel {
     socket: WatchedSocket,
     desk: Desk,
     /// What has come and was more than hyper had room for.
@@ -36,19 +36,25 @@ pub(super) struct Channel {
     has_written: bool,
 }
 
-impl Desk {
-    pub(super) fn new() -> Self {
+impl Default for Desk {
+    fn default() -> Self {
         let input = vec![0; READ_ROOM].into();
         Self(Arc::new(Mutex::new(Workroom { scratch: Scratch::default(), input })))
     }
+}
 
+impl Desk {
     fn workroom(&self) -> MutexGuard<'_, Workroom> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Channel {
-    pub(super) fn new(socket: Socket, desk: Desk) -> io::Result<Self> {
+    /// For `socket`, which works at `desk`. To be called in the runtime that will wait for it.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch it.
+    pub fn new(socket: Socket, desk: Desk) -> io::Result<Self> {
         let socket = WatchedSocket::new(socket)?;
         Ok(Self { socket, desk, kept: vec![], has_read: false, has_written: false })
     }
@@ -74,7 +80,10 @@ impl Channel {
 
     /// Says that there will be no more, and waits until the client has closed its side, too:
     /// closing with input unread would have the kernel throw away what the client has not read.
-    pub(super) async fn end(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of the connection, which is then over.
+    pub async fn end(&mut self) -> io::Result<()> {
         poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await?;
         let mut discarded = 0;
         while discarded < DISCARDED_BYTES_MAX {

@@ -5,22 +5,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, TcpKeepalive, Type};
 use tracing::warn;
 
-use crate::net::readiness::Listener;
+use crate::net::Listener;
+use crate::net::readiness::WatchedListener;
 use crate::socket::Stream;
 
 /// Connections accepted before others get a turn.
 pub(super) const BATCH_MAX: usize = 32;
-/// Connections the kernel keeps for us until we accept them; it may have a lower limit of its own.
-pub const BACKLOG: i32 = 4096;
-/// How often a peer that is silent is asked whether it is still there.
-const PROBES: u32 = 3;
-/// Bytes that the kernel takes for a client ahead of what the network can carry: enough to keep it
-/// busy, and little enough that it is soon known who does not read. Half of it has to go before it
-/// takes more, so this is also what decides how slow is too slow.
-const UNSENT_BYTES_MAX: u32 = 32 << 10;
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 /// Bytes thrown away of what a client has sent that is refused.
@@ -54,61 +46,12 @@ pub struct Arrival {
 /// A listening socket and its patience.
 #[derive(Debug)]
 pub struct Acceptor {
-    listener: Listener,
+    listener: WatchedListener,
     port: Port,
     back_off: Duration,
     warned: Option<Instant>,
     /// Nobody is accepted before that. They wait in the order in which they came.
     resting_until: Option<Instant>,
-}
-
-/// Opens a socket for new connections at `address`, whose peers are taken for gone when they have
-/// not answered for about `vanish_wait`.
-///
-/// # Errors
-/// Those of the operating system, above all that the address is in use or not ours.
-pub fn listen(address: SocketAddr, vanish_wait: Duration) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    prepare(&socket, vanish_wait)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// As [`listen`], for a socket that somebody else has opened.
-///
-/// # Errors
-/// Those of the operating system, and that it is a connection.
-pub fn adopt(
-    listener: std::net::TcpListener,
-    vanish_wait: Duration,
-) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::from(listener);
-    if !socket.is_listener()? {
-        return Err(io::Error::other("it is no socket that listens: set Accept=no"));
-    }
-    prepare(&socket, vanish_wait)?;
-    Ok(socket.into())
-}
-
-fn prepare(socket: &Socket, vanish_wait: Duration) -> io::Result<()> {
-    // All of these are inherited by every connection: no system call for each.
-    socket.set_tcp_nodelay(true)?;
-    // Probes are for connections on which nothing waits, the other is for those on which something
-    // does: neither finds both. For a slow consumer the other is suspended, see `user_timeout`.
-    socket.set_tcp_keepalive(&keepalive(vanish_wait))?;
-    socket.set_tcp_user_timeout(Some(vanish_wait / 2))?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    socket.set_nonblocking(true)
-}
-
-/// Half of the time in silence, and half of it asking.
-fn keepalive(vanish_wait: Duration) -> TcpKeepalive {
-    TcpKeepalive::new()
-        .with_time(vanish_wait / 2)
-        .with_interval((vanish_wait / 2 / PROBES).max(Duration::from_secs(1)))
-        .with_retries(PROBES)
 }
 
 /// Tells a connection why it cannot stay, if it listens, and closes it.
@@ -124,8 +67,8 @@ impl Acceptor {
     ///
     /// # Errors
     /// When the runtime cannot watch the socket.
-    pub fn new(listener: std::net::TcpListener, port: Port) -> io::Result<Self> {
-        let listener = Listener::new(listener)?;
+    pub fn new(listener: Listener, port: Port) -> io::Result<Self> {
+        let listener = WatchedListener::new(listener)?;
         Ok(Self { listener, port, back_off: BACK_OFF_MIN, warned: None, resting_until: None })
     }
 

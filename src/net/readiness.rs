@@ -11,15 +11,15 @@
 )]
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::task::{Context, Poll as TaskPoll, ready};
 use std::time::Duration;
 
 use mio::{Events, Poll, Registry};
-use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::net::Listener;
 use crate::socket::{Brought, Scratch, Socket, Stream};
 
 /// A `mio::Poll` nested in Tokio's own: many descriptors that are one to Tokio.
@@ -28,7 +28,7 @@ pub(super) struct ReadinessSet(AsyncFd<Poll>);
 
 /// A listening socket whose connections Tokio does not take over.
 #[derive(Debug)]
-pub(super) struct Listener(AsyncFd<TcpListener>);
+pub struct WatchedListener(AsyncFd<Listener>);
 
 /// A connection that a task waits for.
 #[derive(Debug)]
@@ -76,32 +76,31 @@ impl ReadinessSet {
     }
 }
 
-impl Listener {
+impl WatchedListener {
     /// Waits for connections of `listener`. To be called in the runtime that will wait for it.
-    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
-        // SAFETY: `TcpListener` owns its descriptor and closes it when dropped, which happens after
+    ///
+    /// # Errors
+    /// When the runtime cannot watch it.
+    pub fn new(listener: Listener) -> io::Result<Self> {
+        // SAFETY: `Listener` owns its descriptor and closes it when dropped, which happens after
         // `AsyncFd`, its owner, has taken it off the runtime. This module never moves the listener
         // out or puts another in its place.
         let listener = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
         Ok(Self(listener?))
     }
 
-    /// Waits until there is a connection to accept, and accepts it.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
-        self.0.async_io(Interest::READABLE, accept).await
+    /// Waits until there is a connection to accept, and accepts it; where it comes from.
+    ///
+    /// # Errors
+    /// Those of accept(2).
+    pub async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        self.0.async_io(Interest::READABLE, Listener::accept).await
     }
 
     /// Accepts a connection if there is one.
     pub(super) fn try_accept(&self) -> io::Result<(Stream, SocketAddr)> {
-        accept(self.0.get_ref())
+        self.0.get_ref().accept()
     }
-}
-
-/// Accepts a connection, and says where it comes from.
-fn accept(listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
-    let (stream, from) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-    let from = from.and_then(|it| it.try_into().ok()).ok_or(ErrorKind::ConnectionAborted)?;
-    Ok((stream.into(), from))
 }
 
 impl WatchedStream {

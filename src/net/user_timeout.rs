@@ -6,7 +6,7 @@
 //! when it makes no progress within [`Limits::stall_wait_max`].
 //!
 //! What is left is a peer whose window is shut while less than the socket takes is outstanding (see
-//! `UNSENT_BYTES_MAX` of the acceptor): it has to read something within the timeout.
+//! `UNSENT_BYTES_MAX` of the listener): it has to read something within the timeout.
 //!
 //! [`Limits::stall_wait_max`]: crate::model::Limits::stall_wait_max
 

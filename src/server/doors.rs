@@ -1,23 +1,22 @@
 //! Where the server is reached.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use crate::logging::LostLines;
-use crate::net::{Acceptor, Certificates, Port};
+use crate::net::{Acceptor, Certificates, ListenAddress, Listener, Port};
 
 /// Where clients come in.
 #[derive(Debug)]
 pub struct Doors {
     /// Where they speak lines as they are.
-    pub plain: TcpListener,
+    pub plain: Listener,
     /// Where they speak them within TLS, if they can.
-    pub tls: Option<TcpListener>,
+    pub tls: Option<Listener>,
     /// Where browsers come in, if they can.
-    pub http: Option<TcpListener>,
+    pub http: Option<Listener>,
     /// Where they speak TLS, if they can.
-    pub https: Option<TcpListener>,
+    pub https: Option<Listener>,
     /// What is shown to who speaks it.
     pub certificates: Option<Certificates>,
     /// The operator's, if there is one.
@@ -28,41 +27,38 @@ pub struct Doors {
 #[derive(Debug)]
 pub struct AdminPort {
     /// Where it listens.
-    pub listener: TcpListener,
+    pub listener: Listener,
     /// The lines that the log has lost.
     pub lost: Arc<LostLines>,
 }
 
 /// The addresses of [`Doors`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Addresses {
     /// See [`Doors::plain`].
-    pub plain: SocketAddr,
+    pub plain: ListenAddress,
     /// See [`Doors::tls`].
-    pub tls: Option<SocketAddr>,
+    pub tls: Option<ListenAddress>,
     /// See [`Doors::http`].
-    pub http: Option<SocketAddr>,
+    pub http: Option<ListenAddress>,
     /// See [`Doors::https`].
-    pub https: Option<SocketAddr>,
+    pub https: Option<ListenAddress>,
     /// See [`Doors::admin`].
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<ListenAddress>,
 }
 
 impl Doors {
     /// Where they are.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn addresses(&self) -> io::Result<Addresses> {
-        let address = |listener: Option<&TcpListener>| listener.map(TcpListener::local_addr);
-        let admin = self.admin.as_ref().map(|port| &port.listener);
-        Ok(Addresses {
-            plain: self.plain.local_addr()?,
-            tls: address(self.tls.as_ref()).transpose()?,
-            http: address(self.http.as_ref()).transpose()?,
-            https: address(self.https.as_ref()).transpose()?,
-            admin: address(admin).transpose()?,
-        })
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        let address = |listener: Option<&Listener>| listener.map(Listener::address).cloned();
+        Addresses {
+            plain: self.plain.address().clone(),
+            tls: address(self.tls.as_ref()),
+            http: address(self.http.as_ref()),
+            https: address(self.https.as_ref()),
+            admin: address(self.admin.as_ref().map(|port| &port.listener)),
+        }
     }
 
     /// Has clients come in. To be called in the runtime that will see to them.
@@ -82,22 +78,44 @@ impl Doors {
 #[must_use]
 pub fn explain_listen_error(
     error: &io::Error,
-    address: SocketAddr,
-    [ip, port]: [&str; 2],
+    address: &ListenAddress,
+    flags: [&str; 2],
 ) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => format!("stop what listens there, or choose another {port}"),
-        io::ErrorKind::PermissionDenied => {
-            format!("choose a port above 1023 with {port}, or ask for the right")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("choose an address of this machine with {ip}, 0.0.0.0 or [::] for all")
-        }
-        _ => format!("choose another {ip} or {port}"),
+    let hint = match address {
+        ListenAddress::Tcp(_) => tcp_hint(error.kind(), flags),
+        ListenAddress::Unix(_) => unix_hint(error.kind(), flags[0]),
     };
     let what = match error.kind() {
-        io::ErrorKind::AddrInUse => "the address is already in use".to_owned(),
+        ErrorKind::AddrInUse => "the address is already in use".to_owned(),
         _ => error.to_string(),
     };
     format!("cannot listen on {address}: {what}; {hint}")
+}
+
+fn tcp_hint(error: ErrorKind, [ip, port]: [&str; 2]) -> String {
+    match error {
+        ErrorKind::AddrInUse => format!("stop what listens there, or choose another {port}"),
+        ErrorKind::PermissionDenied => {
+            format!("choose a port above 1023 with {port}, or ask for the right")
+        }
+        ErrorKind::AddrNotAvailable => {
+            format!("choose an address of this machine with {ip}, 0.0.0.0 or [::] for all")
+        }
+        _ => format!("choose another {ip} or {port}"),
+    }
+}
+
+fn unix_hint(error: ErrorKind, flag: &str) -> String {
+    match error {
+        ErrorKind::AddrInUse => {
+            format!("stop what listens there, or choose another path with {flag}")
+        }
+        ErrorKind::NotFound => {
+            "make its folder, for which systemd has RuntimeDirectory=".to_owned()
+        }
+        ErrorKind::PermissionDenied => {
+            format!("choose a path with {flag} in a folder that this user may write to")
+        }
+        _ => format!("choose another path with {flag}"),
+    }
 }

@@ -2,13 +2,14 @@
 //! opens what a start opens, and lets go of it again.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
+use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process, all_processes};
 
 use super::explain_listen_error;
 use crate::config::Config;
-use crate::net::{Certificates, listen, unix_seconds};
+use crate::net::{Certificates, ListenAddress, Listener, unix_seconds};
 
 /// The program's name, as the system has it.
 const PROGRAM: &str = "hubbub";
@@ -49,17 +50,17 @@ pub fn try_start(config: &Config) -> Findings {
         }
     }
     let doors = [
-        (Some(config.address), ["--ip", "--port"]),
-        (config.tls, ["--tls-listen"; 2]),
-        (config.https, ["--https"; 2]),
-        (config.http, ["--http"; 2]),
-        (config.admin, ["--admin"; 2]),
+        (Some(&config.address), ["--ip", "--port"]),
+        (config.tls.as_ref(), ["--tls-listen"; 2]),
+        (config.https.as_ref(), ["--https"; 2]),
+        (config.http.as_ref(), ["--http"; 2]),
+        (config.admin.as_ref(), ["--admin"; 2]),
     ];
     // All at once, as a server has them.
-    let mut listeners: Vec<TcpListener> = vec![];
+    let mut listeners: Vec<Listener> = vec![];
     for (address, flags) in doors {
         let Some(address) = address else { continue };
-        match listen(address, config.vanish_wait) {
+        match Listener::open(address, config.listen) {
             Ok(listener) => listeners.push(listener),
             Err(error) => {
                 let is_needed = flags[0] != "--http" || config.http_is_asked_for;
@@ -72,13 +73,19 @@ pub fn try_start(config: &Config) -> Findings {
 
 impl Findings {
     /// The server could not listen at `address`, which these flags decide.
-    fn add(&mut self, error: &io::Error, address: SocketAddr, flags: [&str; 2], is_needed: bool) {
+    fn add(
+        &mut self,
+        error: &io::Error,
+        address: &ListenAddress,
+        flags: [&str; 2],
+        is_needed: bool,
+    ) {
         let sentence = explain_listen_error(error, address, flags);
         if error.kind() != io::ErrorKind::AddrInUse {
             self.problems.push(sentence);
             return;
         }
-        match holder(address.port()) {
+        match holder(address) {
             Holder::Hubbub(pid) => self.notes.push(format!(
                 "{address} is in use by hubbub, process {pid}: right for a reload of that one"
             )),
@@ -99,13 +106,12 @@ impl Findings {
     }
 }
 
-/// The process that listens at this port: whoever has the socket's inode among its descriptors.
-fn holder(port: u16) -> Holder {
-    let entries = procfs::net::tcp().into_iter().chain(procfs::net::tcp6()).flatten();
-    let inodes: Vec<u64> = entries
-        .filter(|it| it.local_address.port() == port && it.state == procfs::net::TcpState::Listen)
-        .map(|it| it.inode)
-        .collect();
+/// The process that listens at `address`: whoever has the socket's inode among its descriptors.
+fn holder(address: &ListenAddress) -> Holder {
+    let inodes = match address {
+        ListenAddress::Tcp(address) => inodes_at_port(address.port()),
+        ListenAddress::Unix(path) => inodes_at_path(path),
+    };
     let has = |process: &Process| {
         let descriptors = process.fd().into_iter().flatten().flatten();
         let mut targets = descriptors.map(|it| it.target);
@@ -119,4 +125,16 @@ fn holder(port: u16) -> Holder {
         pid if name == PROGRAM => Holder::Hubbub(pid),
         pid => Holder::Other(name, pid),
     }
+}
+
+fn inodes_at_port(port: u16) -> Vec<u64> {
+    let entries = procfs::net::tcp().into_iter().chain(procfs::net::tcp6()).flatten();
+    let is_listening = |it: &TcpNetEntry| it.state == TcpState::Listen;
+    let there = entries.filter(|it| it.local_address.port() == port && is_listening(it));
+    there.map(|it| it.inode).collect()
+}
+
+fn inodes_at_path(path: &Path) -> Vec<u64> {
+    let entries = procfs::net::unix().into_iter().flatten();
+    entries.filter(|it| it.path.as_deref() == Some(path)).map(|it| it.inode).collect()
 }

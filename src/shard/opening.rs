@@ -8,7 +8,7 @@ use crate::model::{Moment, Signposts, Slot};
 use crate::proto::Opening;
 use crate::shard::Shard;
 
-/// The addresses of the ports where other protocols are spoken, as far as there are any.
+/// The addresses of the ports where other protocols are spoken, as far as there are any over TCP.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ports {
     /// Lines within TLS.

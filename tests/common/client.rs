@@ -94,8 +94,10 @@ impl Client {
 
     /// A client that is connected in one way or another, and has read nothing.
     pub fn over(wire: Wire) -> Self {
-        // What is written in pieces shall leave in pieces.
-        wire.socket().set_nodelay(true).expect("an option of our own socket");
+        // What is written in pieces shall leave in pieces, as it does from a Unix socket.
+        if wire.socket().local_addr().is_ok() {
+            wire.socket().set_nodelay(true).expect("an option of our own socket");
+        }
         wire.socket().set_write_timeout(Some(PATIENCE)).expect("an option of our own socket");
         let (name, received, transcript) = (String::new(), Vec::new(), Vec::new());
         Self { wire, name, received, start: 0, transcript }

@@ -29,6 +29,8 @@ pub struct Setup<'a> {
     pub wrapper: &'a [&'a str],
     /// The number of shards.
     pub shards: usize,
+    /// The address, or `unix:` and the path of a Unix socket.
+    pub ip: &'a str,
     /// The port; 0 lets the system choose.
     pub port: u16,
     /// More arguments.
@@ -39,7 +41,7 @@ pub struct Setup<'a> {
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Self { wrapper: &[], shards: 1, port: 0, args: &[], variables: &[] }
+        Self { wrapper: &[], shards: 1, ip: "127.0.0.1", port: 0, args: &[], variables: &[] }
     }
 }
 
@@ -47,7 +49,7 @@ impl Default for Setup<'_> {
 pub struct Server {
     /// Its process.
     child: Mutex<Child>,
-    /// Where it listens.
+    /// Where it listens, if that is over TCP.
     pub addr: SocketAddr,
     /// How many shards it was told to have.
     pub shards: usize,
@@ -66,6 +68,11 @@ impl Server {
     /// Starts a server and waits until it says where it listens.
     pub fn start_as(setup: &Setup<'_>) -> Self {
         let mut server = setup.spawn(Stdio::piped());
+        if let Some(path) = setup.ip.strip_prefix("unix:") {
+            let told = server.stderr.wait_for(|line| line.ends_with(path).then_some(()));
+            assert!(told.is_some(), "the server does not say where it listens");
+            return server;
+        }
         match server.stderr.wait_for(address) {
             Some(addr) => server.addr = addr,
             None => panic!("the server does not say where it listens"),
@@ -135,7 +142,7 @@ impl Setup<'_> {
     /// Starts the process. Its address is right only if the port was given.
     fn spawn(&self, stderr: Stdio) -> Server {
         let mut command = self.command();
-        command.args(["--ip", "127.0.0.1", "--no-pin"]);
+        command.args(["--ip", self.ip, "--no-pin"]);
         command.args(["--port", &self.port.to_string(), "--shards", &self.shards.to_string()]);
         // All servers on a machine would want the same port for browsers. A flag wins over this.
         command.env("HUBBUB_HTTP", "off");

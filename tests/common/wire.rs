@@ -1,24 +1,34 @@
 //! What a client's bytes go through: a socket as it is, or TLS over one.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// A connection that waits.
 pub enum Wire {
-    /// As it is.
+    /// As it is. A Unix socket is one, too, but for its address: see [`unix`].
     Plain(TcpStream),
     /// Through TLS.
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+/// A connection to the Unix socket at `path`, as what all others are: it reads, writes and waits in
+/// the same way.
+pub fn unix(path: &Path) -> TcpStream {
+    let stream = UnixStream::connect(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    OwnedFd::from(stream).into()
 }
 
 impl Wire {
     /// Comes to terms with a server that has a certificate for this machine. Sends this with the
     /// last that there is to say about it.
     pub fn secure(stream: TcpStream, config: &Arc<ClientConfig>, bytes: &[u8]) -> io::Result<Self> {
-        let ip = stream.peer_addr()?.ip();
+        let ip = stream.peer_addr().map_or(Ipv4Addr::LOCALHOST.into(), |it| it.ip());
         let client = ClientConnection::new(Arc::clone(config), ip.into());
         let mut tls = StreamOwned::new(client.map_err(io::Error::other)?, stream);
         tls.conn.writer().write_all(bytes)?;
