@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -126,6 +127,27 @@ fn f56_a_full_server_evicts_the_longest_idle_of_the_fullest_network() {
             admin.metrics().sum_with(counted, r#"reason="evicted""#) == told as f64
         });
     }
+}
+
+#[test]
+fn a_proxy_for_browsers_is_made_room_for_as_well() {
+    let flags = ["--proxies", "127.0.0.9", "--connections-max", "4", "--http", "127.0.0.1:0"];
+    let server = start(1, &flags);
+    let http = common::web::address(&server, "http");
+    let mut crowd: Vec<Client> = (1..5)
+        .map(|n| format!("PROXY TCP4 203.0.113.{n} 127.0.0.1 4000 1\r\n"))
+        .map(|header| through_proxy(&server, 9, header.as_bytes(), 1000))
+        .collect();
+    for client in &mut crowd {
+        client.skip_to("You joined main");
+    }
+    eventually("a page is served", || {
+        let mut stream = Client::stream_from("127.0.0.9", http);
+        let request = b"GET / HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n";
+        // It may have been hung up on.
+        let _ = stream.write_all(request);
+        common::web::rest(&mut stream).starts_with("HTTP/1.0 200 ")
+    });
 }
 
 #[test]

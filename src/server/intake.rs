@@ -49,7 +49,7 @@ impl Server {
     pub(super) fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Client(arrival) => self.let_in(vec![arrival]),
-            Heard::Requests(arrival) => match self.find_room(0) {
+            Heard::Requests(arrival) => match self.find_room(arrival.from.ip(), 0, self.now()) {
                 Ok(()) => {
                     let visitor = Visitor::Proxy(arrival.from);
                     self.begin_visit(arrival, visitor);
@@ -67,7 +67,7 @@ impl Server {
         let now = self.now();
         let from = client.unwrap_or(proxy);
         // Its own connection is one of those that have no shard yet.
-        let admitted = self.find_room_for(from.ip(), 1, now).and_then(|()| match client {
+        let admitted = self.find_room(from.ip(), 1, now).and_then(|()| match client {
             Ok(client) => self.admission.admit(client.ip(), cost, now),
             // Who hides behind a proxy may not have what is allowed to the proxy's machine.
             Err(_) => self.admission.admit_limited(proxy.ip(), cost, now),
@@ -194,31 +194,24 @@ impl Server {
     }
 
     fn admit(&mut self, from: SocketAddr, now: Moment) -> Result<Ticket, CloseReason> {
-        self.find_room_for(from.ip(), 0, now)?;
+        self.find_room(from.ip(), 0, now)?;
         self.admission.admit(from.ip(), Cost::Connection, now)
     }
 
-    /// As [`Server::find_room`], for a client at `address`.
-    fn find_room_for(
+    /// Whether there is room for one connection more, of somebody at `address`, beside those that
+    /// have no shard yet. So many of these are the one it is about. If there is none, others may
+    /// have to make some for the next.
+    fn find_room(
         &mut self,
         address: IpAddr,
         its_own: usize,
         now: Moment,
     ) -> Result<(), CloseReason> {
-        let found = self.find_room(its_own);
-        if found == Err(CloseReason::Full) {
-            self.make_room(address, now);
-        }
-        found
-    }
-
-    /// Whether there is room for one connection more, beside those that have no shard yet. So many
-    /// of these are the one it is about.
-    fn find_room(&self, its_own: usize) -> Result<(), CloseReason> {
         let waiting =
             self.proxies.waiting() + self.handshakes.under_way() + self.visits.under_way();
         let waiting = u32::try_from(waiting.saturating_sub(its_own)).unwrap_or(u32::MAX);
         if self.loads.total() + waiting >= self.connections_max {
+            self.make_room(address, now);
             Err(CloseReason::Full)
         } else if is_short(self.loads.held_bytes(), self.memory_bytes_max) {
             Err(CloseReason::Memory)
