@@ -69,6 +69,13 @@ fn encode_shards(
             ConstCounter::new(count).encode(closed.encode_family(&labels)?)?;
         }
     }
+    encode_turns(encoder, shards)
+}
+
+fn encode_turns(
+    encoder: &mut DescriptorEncoder<'_>,
+    shards: &[(ShardId, Snapshot)],
+) -> fmt::Result {
     let help = "How long turns of the shard took, in which one client may wait for the others.";
     let name = "hubbub_turn_seconds";
     let mut turns = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;

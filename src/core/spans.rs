@@ -189,9 +189,14 @@ impl Core {
         }
         for (last, slot) in crowd {
             let silence_ms = now.0.saturating_sub(last.0);
-            self.reply(slot, &Reply::Idle(silence_ms / 1000));
-            self.begin_close(slot, CloseReason::Evicted.into(), now);
+            self.end_idle(slot, silence_ms / 1000, CloseReason::Evicted, now);
         }
+    }
+
+    /// Ends a session that has said nothing for so many seconds, and tells it so.
+    fn end_idle(&mut self, slot: Slot, seconds: u64, reason: CloseReason, now: Moment) {
+        self.reply(slot, &Reply::Idle(seconds));
+        self.begin_close(slot, reason.into(), now);
     }
 
     pub(super) fn idle_deadline(
@@ -211,8 +216,7 @@ impl Core {
         match session.gate {
             Gate::Closing(_) => {}
             Gate::Open | Gate::Resting if until <= now && !session.waiting && !unread(slot) => {
-                self.reply(slot, &Reply::Idle(wait.as_secs()));
-                self.begin_close(slot, CloseReason::Idle.into(), now);
+                self.end_idle(slot, wait.as_secs(), CloseReason::Idle, now);
             }
             // Its request is answered before it ends.
             Gate::Busy(_) | Gate::Open | Gate::Resting => {
