@@ -36,8 +36,10 @@ use coalescing::Coalescing;
 pub use opening::Ports;
 pub use post::post;
 
-/// Messages and new connections handled before clients get a turn.
+/// Messages handled before clients get a turn.
 const MAIL_PER_TURN_MAX: usize = 1024;
+/// As many messages take as long as a new connection.
+const MAIL_PER_NEWCOMER: usize = 8;
 /// Messages on their way from one shard to another before input is left unread.
 const CREDIT_MAX: u32 = 4096;
 
@@ -219,7 +221,7 @@ impl Shard {
                     self.inbox.push_back((from, messages.into_iter()));
                 }
                 Some(Mail::Newcomers(newcomers)) => {
-                    budget = budget.saturating_sub(newcomers.len());
+                    budget = budget.saturating_sub(newcomers.len() * MAIL_PER_NEWCOMER);
                     newcomers.into_iter().for_each(|newcomer| self.open(newcomer, now));
                 }
                 Some(Mail::Evict(network, count)) => {

@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 
 use common::admin::{ADMIN, Admin};
 use common::frames::frame;
+use common::server::Setup;
 use common::victims::Victims;
 use common::vitals::resident_bytes;
+use common::web::HTTP;
 use common::{Client, Server, at_the_end, web};
 
 /// Times that each attack, and the calm before it, are measured.
@@ -30,6 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const UNCOUNTED_BYTES_MAX: f64 = (64 << 20) as f64;
 /// Who attacks comes from 127.0.1.0/24, sixty to an address; victims are exempt.
 const ARGS: [&str; 4] = ["--exempt", "127.0.0.1", "--address-connects-per-minute", "60000"];
+
+/// The server has this core to itself: what others take of it is no turn's doing.
+const ON_A_CORE: &[&str] = &["taskset", "--cpu-list", "0"];
 
 /// What the server said of itself.
 struct Seen {
@@ -119,7 +124,9 @@ fn fill(server: &Server, _: Admin, until: Instant) {
 
 /// Victims chat on a fresh server while `abuse` runs until the time is up.
 fn observe(it: &Attack, abuse: impl FnOnce(&Server, Admin, Instant) + Send) -> Seen {
-    let (server, door) = web::start(1, &[&ARGS[..], it.args, &ADMIN].concat());
+    let args = [&HTTP[..], &ARGS, it.args, &ADMIN].concat();
+    let server = Server::start_as(&Setup { wrapper: ON_A_CORE, args: &args, ..Setup::default() });
+    let door = Admin { addr: web::address(&server, "http") };
     let admin = Admin::of(&server);
     let mut victims = Victims::in_room(&server, "cafe");
     let over = AtomicBool::new(false);
@@ -152,6 +159,8 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 #[ignore = "it measures, for two minutes"]
 fn what_attacks_cost() {
     hubbub::machine::raise_descriptor_limit();
+    let others = core_affinity::get_core_ids().and_then(|mut cores| cores.pop());
+    others.map(core_affinity::set_for_current);
     let mut table =
         "attack\tround\tcalm_ms\tattacked_ms\theld_mib\tresident_mib\tbound_mib\n".to_owned();
     let mut summary = String::new();

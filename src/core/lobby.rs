@@ -16,6 +16,11 @@ const LOBBY: &str = "main";
 /// and people have not read what they were greeted with.
 pub(super) const LOBBY_WAIT_MAX: Duration = Duration::from_millis(250);
 
+/// Sessions that enter in a turn without having sent a line, at most.
+const ENTRIES_PER_TURN_MAX: usize = 64;
+/// When the next ones do that wait for the same: in the next turn.
+const NEXT_AFTER: Duration = Duration::from_millis(1);
+
 /// Which session enters next without having sent a line, and when: all wait for the same time, so
 /// one queue and one timer do for all.
 pub(super) type LobbyQueue = VecDeque<(Moment, SessionId)>;
@@ -86,9 +91,12 @@ impl Core {
         self.registered.pop_front()
     }
 
-    /// Has all sessions enter that have waited for long enough.
+    /// Has those sessions enter that have waited for long enough, as many as fit a turn.
     pub(super) fn lobby_deadline(&mut self, now: Moment) {
-        while let Some((_, id)) = self.lobby_queue.pop_front_if(|&mut (due, _)| due <= now) {
+        for _ in 0..ENTRIES_PER_TURN_MAX {
+            let Some((_, id)) = self.lobby_queue.pop_front_if(|&mut (due, _)| due <= now) else {
+                break;
+            };
             if let Some(slot) = self.sessions.find(id)
                 && matches!(self.sessions[slot].gate, Gate::Open | Gate::Resting)
                 && !self.drain.has_begun()
@@ -97,7 +105,7 @@ impl Core {
             }
         }
         match self.lobby_queue.front() {
-            Some(&(due, _)) => self.timers.set(due, Timer::Lobby),
+            Some(&(due, _)) => self.timers.set(due.max(now.after(NEXT_AFTER)), Timer::Lobby),
             // A crowd that has come at once leaves nothing behind.
             None => self.lobby_queue = VecDeque::new(),
         }
@@ -113,5 +121,27 @@ impl Core {
         self.lobby_queue.clear();
         self.timers.retain(|timer| *timer != Timer::Lobby);
         slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Limits, Origin, ShardId};
+    use crate::proto::Wire;
+
+    #[test]
+    fn a_crowd_that_came_at_once_enters_a_part_in_a_turn() {
+        let mut core = Core::new(ShardId(0), 1, Limits::default(), Origin::default());
+        for _ in 0..150 {
+            core.handle_open(Wire::Line, true, Moment(0));
+        }
+        let mut entered = vec![];
+        for now in [249, 250, 251, 252, 253] {
+            core.handle_tick(Moment(now), &|_| false);
+            entered.push(std::iter::from_fn(|| core.poll_registered()).count());
+        }
+        assert_eq!(entered, [0, 64, 64, 22, 0]);
+        assert_eq!(core.lobby_queue.capacity(), 0);
     }
 }

@@ -58,6 +58,7 @@ impl Core {
             + map_bytes(&self.successors)
             + queue_bytes(&self.heartbeats)
             + queue_bytes(&self.lobby_queue)
+            + queue_bytes(&self.evictees)
             + queue_bytes(&self.closed)
             + queue_bytes(&self.resumed)
             + queue_bytes(&self.registered)

@@ -7,6 +7,7 @@
 mod commands;
 mod directory;
 pub mod drain;
+mod eviction;
 pub mod feed;
 mod flush;
 pub mod gather;
@@ -70,6 +71,8 @@ pub struct Core {
     unix_ms: u64,
     lobby: Name,
     lobby_queue: LobbyQueue,
+    /// Those who are to be evicted, in the next few turns.
+    evictees: VecDeque<SessionId>,
     sessions: Sessions,
     rooms: Rooms,
     names: Names,
@@ -130,6 +133,7 @@ impl Core {
             unix_ms: origin.unix_ms,
             lobby: lobby::name(),
             lobby_queue: LobbyQueue::default(),
+            evictees: VecDeque::new(),
             sessions: Sessions::new(shard),
             rooms: Rooms::new(shards),
             names: Names::default(),
@@ -278,6 +282,7 @@ impl Core {
                 Timer::Idle(session) => self.idle_deadline(session, now, unread),
                 Timer::Heartbeats => self.ask_presence(now, unread),
                 Timer::Lobby => self.lobby_deadline(now),
+                Timer::Evict => self.evict_next(now),
                 Timer::SeeOff => self.see_off(now),
             }
         }

@@ -172,29 +172,8 @@ impl Core {
         self.sessions.slots().into_iter().for_each(|slot| self.watch_silence(slot, now));
     }
 
-    /// Evicts `count` sessions of a `crowd`: those that have said nothing for longest.
-    pub fn evict(&mut self, crowd: impl Iterator<Item = Slot>, count: usize, now: Moment) {
-        if self.drain.has_begun() {
-            return;
-        }
-        let spoke = |slot| {
-            let session = self.sessions.get(slot)?;
-            let may_end = matches!(session.gate, Gate::Open | Gate::Resting);
-            may_end.then(|| (session.spent.last(now), slot))
-        };
-        let mut crowd: Vec<(Moment, Slot)> = crowd.filter_map(spoke).collect();
-        if count < crowd.len() {
-            crowd.select_nth_unstable(count);
-            crowd.truncate(count);
-        }
-        for (last, slot) in crowd {
-            let silence_ms = now.0.saturating_sub(last.0);
-            self.end_idle(slot, silence_ms / 1000, CloseReason::Evicted, now);
-        }
-    }
-
     /// Ends a session that has said nothing for so many seconds, and tells it so.
-    fn end_idle(&mut self, slot: Slot, seconds: u64, reason: CloseReason, now: Moment) {
+    pub(super) fn end_idle(&mut self, slot: Slot, seconds: u64, reason: CloseReason, now: Moment) {
         self.reply(slot, &Reply::Idle(seconds));
         self.begin_close(slot, reason.into(), now);
     }

@@ -24,6 +24,8 @@ pub enum Timer {
     Heartbeats,
     /// Those sessions' that are to enter the lobby though they have sent no line.
     Lobby,
+    /// Those sessions' that make room for others.
+    Evict,
     /// The next farewells', while the server goes down.
     SeeOff,
 }

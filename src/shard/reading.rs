@@ -18,9 +18,11 @@ use crate::shard::Shard;
 const BYTES_PER_MESSAGE: u64 = 4 << 10;
 /// How long input is read in a turn, but for that of a few connections: whatever else a shard does
 /// waits for the end of it, however many clients send at once, and however dear it is to decode.
-const READING_MAX: Duration = Duration::from_millis(16);
-/// Connections that are read between two looks at the clock.
+const READING_MAX: Duration = Duration::from_micros(500);
+/// Connections that are read between two looks at the clock, at most.
 const READS_PER_LOOK: usize = 16;
+/// Bytes of input after which it is looked at sooner: of the dearest, as many take a millisecond.
+const BYTES_PER_LOOK: u64 = 16 << 10;
 
 impl Shard {
     /// Reads what clients have sent, and has the core handle it.
@@ -35,6 +37,8 @@ impl Shard {
             return Ok(());
         }
         let until = Instant::now() + READING_MAX;
+        let bytes_read = |shard: &Self| shard.connections.counters.bytes_read;
+        let mut looked_at = bytes_read(self);
         for number in 1..=self.connections.ready() {
             if self.core.is_pressed() {
                 break;
@@ -45,8 +49,12 @@ impl Shard {
                 self.read_or_close(slot, now);
             }
             // Those who are left come first in the next turn.
-            if number % READS_PER_LOOK == 0 && Instant::now() >= until {
-                break;
+            let is_much = bytes_read(self) - looked_at >= BYTES_PER_LOOK;
+            if is_much || number % READS_PER_LOOK == 0 {
+                looked_at = bytes_read(self);
+                if Instant::now() >= until {
+                    break;
+                }
             }
         }
         Ok(())
