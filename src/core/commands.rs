@@ -28,10 +28,7 @@ impl Core {
     pub(super) fn obey(&mut self, slot: Slot, command: Command<'_>, now: Moment) {
         match command {
             Command::Say(text) => self.say_here(slot, text),
-            Command::SayBareWord(text) => {
-                self.say_here(slot, text);
-                self.reply(slot, &Reply::BareWord);
-            }
+            Command::SayBareWord(text) => self.say_bare_word(slot, text),
             Command::SayIn { room, text } => match self.room_of(slot, room) {
                 Some(room) => self.say(slot, room, text),
                 None => self.reply(slot, &Reply::NotInRoom),
@@ -115,9 +112,15 @@ impl Core {
         }
     }
 
+    /// The same with a word that may have been meant as a command.
+    #[cold]
+    fn say_bare_word(&mut self, slot: Slot, text: &str) {
+        self.say_here(slot, text);
+        self.reply(slot, &Reply::BareWord);
+    }
+
     #[inline(always)]
     fn say(&mut self, slot: Slot, index: RoomIndex, text: &str) {
-        self.counters.said += 1;
         let author = &self.sessions[slot].name;
         let room = &self.rooms[index];
         if room.home.is_some() {
@@ -128,6 +131,7 @@ impl Core {
             let message = ShardMsg::RoomSay { room, author: author.clone(), text: Arc::from(text) };
             self.outgoing.push(to, message);
         }
+        self.counters.said += 1;
     }
 
     fn rename(&mut self, slot: Slot, text: &str, now: Moment) {

@@ -43,7 +43,8 @@ impl Rooms {
         ));
         let here = outgoing.shard;
         let mut copy = None;
-        for (shard, &members) in ShardId::all(u16::MAX).zip(&home.members) {
+        for (&members, shard) in home.members.iter().zip(0..) {
+            let shard = ShardId(shard);
             if members > 0 && shard != here && told != Some(shard) {
                 let shared = shared.unwrap_or_else(|| copy.get_or_insert_with(|| event.share()));
                 let event = shared.clone();
@@ -153,7 +154,9 @@ impl Core {
 
     pub(super) fn room_rename(&mut self, key: &Key, old: &Name, new: &Name) {
         let event = Event::Renamed { old, new };
-        self.rooms.rolls.follow(key, &event);
+        if self.rooms.rolls.has_departed() {
+            self.rooms.rolls.follow(key, &event);
+        }
         self.publish(key, &event, None);
     }
 

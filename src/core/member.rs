@@ -103,7 +103,9 @@ impl Core {
 
     /// The next event of a room, from its home.
     pub(super) fn room_event(&mut self, key: &Key, stamp: Stamp, event: &SharedEvent) {
-        self.rooms.rolls.follow(key, &event.as_event());
+        if self.rooms.rolls.has_departed() {
+            self.rooms.rolls.follow(key, &event.as_event());
+        }
         // The last session of this shard may be gone without the home knowing yet.
         let Some(index) = self.rooms.find(key) else { return };
         let room = &mut self.rooms[index];

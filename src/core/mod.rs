@@ -115,6 +115,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    #[inline]
     fn push(&mut self, to: ShardId, message: ShardMsg) {
         debug_assert!(to != self.shard, "messages for ourselves are handled at once");
         self.parcels[to.index()].push(message);

@@ -102,12 +102,16 @@ impl Rolls {
         self.departed.insert((session, room), who);
     }
 
-    /// `room` has been told of another name of somebody who may be gone.
+    /// Whether there is somebody who is gone without the room having said so.
     #[inline]
+    pub(super) fn has_departed(&self) -> bool {
+        !self.departed.is_empty()
+    }
+
+    /// `room` has been told of another name of somebody who may be gone.
+    #[cold]
     pub(super) fn follow(&mut self, room: &Key, event: &Event<'_>) {
-        if let Event::Renamed { old, new } = event
-            && !self.departed.is_empty()
-        {
+        if let Event::Renamed { old, new } = event {
             let theirs = self.departed.iter_mut().find(|((_, key), who)| key == room && who == old);
             if let Some((_, who)) = theirs {
                 *who = (*new).clone();
@@ -118,7 +122,7 @@ impl Rolls {
     /// `room` has said that `session` is no member any more.
     #[inline]
     pub(super) fn has_left(&mut self, session: SessionId, room: &Key) {
-        if !self.departed.is_empty() {
+        if self.has_departed() {
             self.departed.remove(&(session, room.clone()));
         }
     }

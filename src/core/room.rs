@@ -255,14 +255,27 @@ impl Rooms {
     }
 
     /// Appends `event` to every feed of `room`, to be flushed at the end of the turn.
-    #[inline]
+    // Always, because whoever appends knows which kind of event it is: what is said, which is most
+    // of them, changes no list.
+    #[inline(always)]
     pub fn append(&mut self, index: RoomIndex, limits: &Limits, stamp: Stamp, event: &Event<'_>) {
+        if !matches!(event, Event::Said { .. }) && !self.rolls.is_empty() {
+            self.rolls.note(index, event);
+        }
+        self.append_to_feeds(index, limits, stamp, event);
+    }
+
+    #[inline]
+    fn append_to_feeds(
+        &mut self,
+        index: RoomIndex,
+        limits: &Limits,
+        stamp: Stamp,
+        event: &Event<'_>,
+    ) {
         let room = &mut self.table[index as usize];
         if room.feeds.is_empty() {
             return;
-        }
-        if !self.rolls.is_empty() {
-            self.rolls.note(index, event);
         }
         for feed in &mut room.feeds {
             feed.append(&mut self.spares, limits, &room.name, stamp, event);
