@@ -39,7 +39,7 @@ pub use post::post;
 /// Messages handled before clients get a turn.
 const MAIL_PER_TURN_MAX: usize = 1024;
 /// As many messages take as long as a new connection.
-const MAIL_PER_NEWCOMER: usize = 8;
+const MAIL_PER_NEWCOMER: usize = 16;
 /// Messages on their way from one shard to another before input is left unread.
 const CREDIT_MAX: u32 = 4096;
 

@@ -17,7 +17,7 @@ const LOBBY: &str = "main";
 pub(super) const LOBBY_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// Sessions that enter in a turn without having sent a line, at most.
-const ENTRIES_PER_TURN_MAX: usize = 64;
+const ENTRIES_PER_TURN_MAX: usize = 32;
 /// When the next ones do that wait for the same: in the next turn.
 const NEXT_AFTER: Duration = Duration::from_millis(1);
 
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_crowd_that_came_at_once_enters_a_part_in_a_turn() {
         let mut core = Core::new(ShardId(0), 1, Limits::default(), Origin::default());
-        for _ in 0..150 {
+        for _ in 0..100 {
             core.handle_open(Wire::Line, true, Moment(0));
         }
         let mut entered = vec![];
@@ -141,7 +141,7 @@ mod tests {
             core.handle_tick(Moment(now), &|_| false);
             entered.push(std::iter::from_fn(|| core.poll_registered()).count());
         }
-        assert_eq!(entered, [0, 64, 64, 22, 0]);
+        assert_eq!(entered, [0, 32, 32, 32, 4]);
         assert_eq!(core.lobby_queue.capacity(), 0);
     }
 }

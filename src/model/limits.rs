@@ -96,8 +96,8 @@ impl Default for Limits {
             home_rooms_max: 100_000,
             close_wait_max: Duration::from_secs(5),
             drain_spread_max: Duration::from_millis(2_500),
-            flush_members_max: 128,
-            flush_sessions_max: 128,
+            flush_members_max: 64,
+            flush_sessions_max: 64,
         }
     }
 }

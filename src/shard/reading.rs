@@ -18,11 +18,14 @@ use crate::shard::Shard;
 const BYTES_PER_MESSAGE: u64 = 4 << 10;
 /// How long input is read in a turn, but for that of a few connections: whatever else a shard does
 /// waits for the end of it, however many clients send at once, and however dear it is to decode.
-const READING_MAX: Duration = Duration::from_micros(500);
+const READING_MAX: Duration = Duration::from_micros(250);
 /// Connections that are read between two looks at the clock, at most.
 const READS_PER_LOOK: usize = 16;
-/// Bytes of input after which it is looked at sooner: of the dearest, as many take a millisecond.
+/// Bytes of input after which it is looked at sooner.
 const BYTES_PER_LOOK: u64 = 16 << 10;
+/// Commands of one connection that are handled in a turn: of the dearest, such as pings that fill
+/// the room for one read, all of them would take a millisecond.
+const COMMANDS_MAX: usize = 256;
 
 impl Shard {
     /// Reads what clients have sent, and has the core handle it.
@@ -105,7 +108,7 @@ impl Shard {
     /// Has the core handle the commands in `input`, as far as it will; whether that is all of them.
     #[inline(always)]
     fn handle_commands(&mut self, slot: Slot, input: &mut Range<usize>, now: Moment) -> bool {
-        loop {
+        for _ in 0..COMMANDS_MAX {
             if self.core.is_pressed() || !self.core.may_read(slot) {
                 return false;
             }
@@ -118,6 +121,7 @@ impl Shard {
                 return false;
             }
         }
+        false
     }
 
     /// The connection in `slot` is broken, and its session ends.
