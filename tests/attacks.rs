@@ -40,6 +40,8 @@ const ON_A_CORE: &[&str] = &["taskset", "--cpu-list", "0"];
 struct Seen {
     /// The longest turn, in seconds.
     longest_turn: f64,
+    /// Turns in a million that took longer than 4.1 ms.
+    long_turns: f64,
     /// The account and resident memory, in bytes, when the second was highest above its bound.
     held: f64,
     resident: f64,
@@ -136,7 +138,7 @@ fn observe(it: &Attack, abuse: impl FnOnce(&Server, Admin, Instant) + Send) -> S
             while !over.load(Ordering::Relaxed) {
                 let held = admin.metrics().sum("hubbub_held_bytes");
                 let resident = resident_bytes(server.pid()) as f64;
-                let seen = Seen { longest_turn: 0.0, held, resident };
+                let seen = Seen { longest_turn: 0.0, long_turns: 0.0, held, resident };
                 if worst.as_ref().is_none_or(|it| it.excess() < seen.excess()) {
                     worst = Some(seen);
                 }
@@ -146,8 +148,15 @@ fn observe(it: &Attack, abuse: impl FnOnce(&Server, Admin, Instant) + Send) -> S
         let _over = at_the_end(|| over.store(true, Ordering::Relaxed));
         victims.talk_during(|| abuse(&server, door, Instant::now() + SPAN));
     });
-    let longest_turn = admin.metrics().sum("hubbub_longest_turn_seconds");
-    Seen { longest_turn, ..worst.expect("memory was looked at") }
+    let metrics = admin.metrics();
+    let longest_turn = metrics.sum("hubbub_longest_turn_seconds");
+    let turns = metrics.sum("hubbub_turn_seconds_count");
+    let short = metrics.sum_with("hubbub_turn_seconds_bucket", r#"le="0.004096""#);
+    Seen {
+        longest_turn,
+        long_turns: (turns - short) / turns * 1e6,
+        ..worst.expect("memory was looked at")
+    }
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {
@@ -162,7 +171,9 @@ fn what_attacks_cost() {
     let others = core_affinity::get_core_ids().and_then(|mut cores| cores.pop());
     others.map(core_affinity::set_for_current);
     let mut table =
-        "attack\tround\tcalm_ms\tattacked_ms\theld_mib\tresident_mib\tbound_mib\n".to_owned();
+        "attack\tround\tcalm_ms\tattacked_ms\tcalm_long_ppm\tattacked_long_ppm\theld_mib\t\
+         resident_mib\tbound_mib\n"
+            .to_owned();
     let mut summary = String::new();
     for attack in &ATTACKS {
         let mut turns = [vec![], vec![]];
@@ -172,14 +183,15 @@ fn what_attacks_cost() {
             turns[0].push(calm.longest_turn);
             turns[1].push(attacked.longest_turn);
             let [calm_ms, attacked_ms] = [&calm, &attacked].map(|it| it.longest_turn * 1e3);
+            let [calm_ppm, attacked_ppm] = [&calm, &attacked].map(|it| it.long_turns);
             let Seen { held, resident, .. } = attacked;
             let [held, resident, bound] = [held, resident, 1.5 * held + UNCOUNTED_BYTES_MAX]
                 .map(|bytes| bytes / f64::from(1 << 20));
             let name = attack.name;
             let _ = writeln!(
                 table,
-                "{name}\t{round}\t{calm_ms:.3}\t{attacked_ms:.3}\t{held:.1}\t{resident:.1}\t\
-                 {bound:.1}"
+                "{name}\t{round}\t{calm_ms:.3}\t{attacked_ms:.3}\t{calm_ppm:.0}\t\
+                 {attacked_ppm:.0}\t{held:.1}\t{resident:.1}\t{bound:.1}"
             );
         }
         let [calm, attacked] = turns.map(median);

@@ -37,10 +37,16 @@ fn small(name: &str) -> Scenario {
     }
 }
 
-fn measure(scenario: &Scenario) -> RunResult {
+/// Everybody pays, as strangers do, and may have what a scenario wants from one address.
+const METERED: &str = "--exempt none --address-connections-max 10000 \
+                       --address-connects-per-minute 60000 --messages-per-second 1000 \
+                       --messages-burst 10000 --rooms-per-minute 10000";
+
+fn measure(scenario: &Scenario, server_args: &str) -> RunResult {
     let options = spawn::Options {
         program: Some(program()),
         shards: SHARDS,
+        extra: server_args.split_whitespace().map(ToOwned::to_owned).collect(),
         web: scenario.dialect == Dialect::HubbubWebSocket,
         ..Default::default()
     };
@@ -69,18 +75,23 @@ fn what_is_wrong_with_a_file_is_told_in_plain_sentences() {
 
 #[test]
 fn every_scenario_runs_and_its_accounts_add_up() {
-    run_all(Dialect::Hubbub);
+    run_all(Dialect::Hubbub, "");
 }
 
 #[test]
 fn so_they_do_over_websocket() {
-    run_all(Dialect::HubbubWebSocket);
+    run_all(Dialect::HubbubWebSocket, "");
 }
 
-fn run_all(dialect: Dialect) {
+#[test]
+fn so_they_do_where_nobody_is_exempt() {
+    run_all(Dialect::Hubbub, METERED);
+}
+
+fn run_all(dialect: Dialect, server_args: &str) {
     for (name, _) in BUILT_IN {
         let scenario = Scenario { dialect, ..small(name) };
-        let result = measure(&scenario);
+        let result = measure(&scenario, server_args);
         assert_eq!(result.failures, Vec::<String>::new(), "{name}: {:?}", result.messages);
         let (messages, times) = (&result.messages, &result.times);
         assert_eq!(messages.expected, messages.delivered + messages.lost, "{name}");
