@@ -60,13 +60,14 @@ struct Attack {
     attack: fn(&Server, Admin, Instant),
 }
 
-const ATTACKS: [Attack; 3] = [
+const ATTACKS: [Attack; 4] = [
     Attack { name: "pings that are not read", args: &[], attack: send_pings },
     Attack {
         name: "input over the limit, little memory",
         args: &["--memory-max", "64M"],
         attack: flood,
     },
+    Attack { name: "questions for a list of 1 000 rooms", args: &[], attack: ask_for_rooms },
     Attack {
         name: "silence from many networks, and newcomers",
         args: &["--connections-max", "3000", "--proxies", "127.0.0.9"],
@@ -103,6 +104,14 @@ fn send_pings(_: &Server, door: Admin, until: Instant) {
 fn flood(server: &Server, _: Admin, until: Instant) {
     let mut streams: Vec<TcpStream> = (0..1_500).map(|it| attacker(it, server.addr)).collect();
     write_until(&mut streams, &b"hi\n".repeat(1_000), until);
+}
+
+fn ask_for_rooms(server: &Server, _: Admin, until: Instant) {
+    let mut streams: Vec<TcpStream> = (0..1_000).map(|it| attacker(it, server.addr)).collect();
+    for (number, stream) in streams.iter_mut().enumerate() {
+        write!(stream, "/join room-{number}\n").expect("it reads");
+    }
+    write_until(&mut streams, &b"/rooms\n".repeat(500), until);
 }
 
 /// Networks of 48 bits without number: those beyond the limit are rejected, and have others
