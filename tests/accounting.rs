@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -86,11 +86,8 @@ fn f51_short_of_memory_those_go_who_flood_and_others_lose_nothing() {
         })
         .collect();
     for stream in &mut flooders {
-        match stream.write(flood.as_bytes()) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            // Those that come late may have been sent away by then.
-            _ => {}
-        }
+        // It may be full, or have been sent away by then.
+        let _ = stream.write(flood.as_bytes());
     }
     let evicted = |admin: Admin| {
         admin.metrics().sum_with("hubbub_connections_closed_total", "reason=\"memory\"")

@@ -100,7 +100,8 @@ export class Outbox {
   /** Takes out all messages for a room that is not entered, and gives their texts. */
   withdraw(room) {
     const items = this.#of(room);
-    items.forEach((item) => this.#remove(item));
+    this.items = this.items.filter((it) => !items.includes(it));
+    this.#changed();
     return items.map(({ text }) => text);
   }
 

@@ -1,19 +1,19 @@
 //! All runs in one sitting: which server when, on which cores, and what becomes of the figures.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use loadgen::report::{Environment, must_be_new};
 use loadgen::run::command_line;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use tokio::runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::cases::{self, Block, Case};
 use crate::cli::{Cli, Subject};
@@ -59,7 +59,7 @@ pub(crate) fn hold(cli: &Cli) -> Result<ExitCode, String> {
         entries: vec![],
         text: String::new(),
         started: Instant::now(),
-        interrupted: listen(),
+        interrupted: interrupted().map_err(|e| format!("cannot listen for signals: {e}"))?,
     };
     sitting.introduce();
     let mut heading = "";
@@ -192,29 +192,12 @@ fn save(folder: &Path, name: &str, text: &str) -> Result<(), String> {
 }
 
 /// A flag that SIGINT, SIGTERM and SIGHUP set: servers are in groups of their own and would stay.
-fn listen() -> Arc<AtomicBool> {
+fn interrupted() -> io::Result<Arc<AtomicBool>> {
     let interrupted: Arc<AtomicBool> = Arc::default();
-    let set = Arc::clone(&interrupted);
-    thread::spawn(move || {
-        let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
-            return;
-        };
-        runtime.block_on(async {
-            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-            let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
-                return;
-            };
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
-                set.store(true, Ordering::Relaxed);
-            }
-        });
-    });
-    interrupted
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    Ok(interrupted)
 }
 
 /// Chooses a core for servers and one for us, and goes to ours: looking around must not take the

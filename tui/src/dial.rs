@@ -25,27 +25,21 @@ pub(crate) async fn connect(
     let mut untried = interleaved(addresses);
     let mut attempts = FuturesUnordered::new();
     let mut failures = vec![];
-    while let Some(address) = untried.pop_front() {
-        attempts.push(async move {
+    loop {
+        attempts.extend(untried.pop_front().map(|address| async move {
             let connected = timeout_at(deadline, TcpStream::connect(address)).await;
             (address, connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
-        });
+        }));
         // The next one is tried when its time has come, or at once when one has failed.
         tokio::select! {
-            Some((address, connected)) = attempts.next() => match connected {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failures.push((address, error)),
+            attempt = attempts.next() => match attempt {
+                Some((_, Ok(stream))) => return Ok(stream),
+                Some((address, Err(error))) => failures.push((address, error)),
+                None => return Err(told(&failures)),
             },
             () = sleep(ATTEMPT_DELAY), if !untried.is_empty() => {}
         }
     }
-    while let Some((address, connected)) = attempts.next().await {
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failures.push((address, error)),
-        }
-    }
-    Err(told(&failures))
 }
 
 /// The families take turns, beginning with that of the first address: the system's order says which
