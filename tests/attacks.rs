@@ -109,7 +109,7 @@ fn flood(server: &Server, _: Admin, until: Instant) {
 fn ask_for_rooms(server: &Server, _: Admin, until: Instant) {
     let mut streams: Vec<TcpStream> = (0..1_000).map(|it| attacker(it, server.addr)).collect();
     for (number, stream) in streams.iter_mut().enumerate() {
-        write!(stream, "/join room-{number}\n").expect("it reads");
+        writeln!(stream, "/join room-{number}").expect("it reads");
     }
     write_until(&mut streams, &b"/rooms\n".repeat(500), until);
 }
