@@ -245,8 +245,10 @@ fn a_long_list_of_rooms_is_cut_with_a_count() {
 
 /// A new client that has gone to this room.
 fn in_room(server: &Server, room: &str) -> Client {
-    let mut client = Client::greeted(server);
-    client.go(room);
+    let mut client = Client::connect(server);
+    // With its first line, so that nobody waits for it to come into the lobby without one.
+    client.send(&format!("/join {room}"));
+    client.skip_to(&format!("You joined {room}"));
     client
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::frames::{Frame, Framed};
 use common::talk::Talk;
-use common::{Client, people, web};
+use common::{Client, eventually, people, web};
 use serde_json::{Value, json};
 
 /// What comes on a connection up to its end: the last object, and the code and reason in its end.
@@ -78,7 +78,9 @@ fn f49_a_session_is_taken_over_with_its_name_and_rooms_and_no_member_notices() {
         let mut thief = Talk::begin(door);
         thief.expect_error(json!({"type": "name", "name": "amy"}), "name-taken");
         drop(new);
-        Client::named(&server, "amy");
+        let mut next = Client::greeted(&server);
+        let taken = format!("{} is now amy", next.name());
+        eventually("the name is free", || next.ask("/name amy") == taken);
     }
 }
 
