@@ -225,6 +225,20 @@ fn many_lines_in_one_packet_are_all_told_in_order() {
 }
 
 #[test]
+fn many_lines_before_the_end_of_input_are_all_told() {
+    on_every_shard_count(|server| {
+        let [mut amy, mut bob] = people(server, ["amy", "bob"]);
+        let lines: Vec<String> = (0..2_000).map(|it| format!("line {it}")).collect();
+        amy.send_bytes(lines.join("\n").as_bytes());
+        amy.half_close();
+        for line in &lines {
+            bob.expect(&format!("amy: {line}"));
+        }
+        bob.expect("amy left");
+    });
+}
+
+#[test]
 fn the_end_of_input_ends_the_session_after_all_is_answered() {
     on_every_shard_count(|server| {
         let [mut amy, mut bob] = people(server, ["amy", "bob"]);
